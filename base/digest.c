@@ -1,0 +1,230 @@
+#include "base/digest.h"
+
+#include <assert.h>
+#include <openssl/evp.h>
+#include <string.h>
+
+#include "base/alloc.h"
+
+static const struct {
+	const char *name;
+	size_t size;
+} algorithms[] = {
+	[OL_ALGORITHM_NONE] = { "", 0 },
+	[OL_SHA256] = { "sha256", 32 },
+	[OL_SHA512] = { "sha512", 64 },
+};
+
+const char *ol_algorithm_name(ol_algorithm algorithm)
+{
+	return algorithms[algorithm].name;
+}
+
+size_t ol_algorithm_size(ol_algorithm algorithm)
+{
+	return algorithms[algorithm].size;
+}
+
+static int nibble(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	return -1;
+}
+
+int ol_hex_parse(ol_view hex, uint8_t *bytes, size_t size)
+{
+	if (hex.size != 2 * size)
+		return OL_EINVAL;
+	for (size_t i = 0; i < size; i++) {
+		int high = nibble(hex.data[2 * i]), low = nibble(hex.data[2 * i + 1]);
+
+		if (high < 0 || low < 0)
+			return OL_EINVAL;
+		bytes[i] = (uint8_t)(high << 4 | low);
+	}
+	return OL_OK;
+}
+
+void ol_hex_format(const uint8_t *bytes, size_t size, char *hex)
+{
+	static const char digits[] = "0123456789abcdef";
+
+	for (size_t i = 0; i < size; i++) {
+		hex[2 * i] = digits[bytes[i] >> 4];
+		hex[2 * i + 1] = digits[bytes[i] & 15];
+	}
+	hex[2 * size] = '\0';
+}
+
+static bool is_lower_or_digit(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+}
+
+/* algorithm ::= component (separator component)*, component ::= [a-z0-9]+, separator ::= [+._-] */
+static bool is_algorithm(ol_view v)
+{
+	bool after_component = false;
+
+	for (size_t i = 0; i < v.size; i++) {
+		if (is_lower_or_digit(v.data[i]))
+			after_component = true;
+		else if (after_component && memchr("+._-", v.data[i], 4))
+			after_component = false;
+		else
+			return false;
+	}
+	return after_component;
+}
+
+/* encoded ::= [a-zA-Z0-9=_-]+ */
+static bool is_encoded(ol_view v)
+{
+	for (size_t i = 0; i < v.size; i++) {
+		char c = v.data[i];
+
+		if (!is_lower_or_digit(c) && !(c >= 'A' && c <= 'Z') && c != '=' && c != '_' && c != '-')
+			return false;
+	}
+	return v.size > 0;
+}
+
+int ol_digest_parse(ol_view text, ol_digest *out, ol_error *err)
+{
+	const char *colon = text.size ? memchr(text.data, ':', text.size) : NULL;
+	int shown = (int)(text.size > 160 ? 160 : text.size);
+	ol_digest digest = { 0 };
+	ol_view name, encoded;
+
+	if (!colon)
+		return ol_fail(err, OL_EINVAL, "digest \"%.*s\" has no colon", shown, text.data ? text.data : "");
+	name = ol_view_from(text.data, (size_t)(colon - text.data));
+	encoded = ol_view_from(colon + 1, text.size - name.size - 1);
+	if (!is_algorithm(name) || !is_encoded(encoded))
+		return ol_fail(err, OL_EINVAL, "digest \"%.*s\" is not well formed", shown, text.data);
+	for (ol_algorithm a = OL_SHA256; a <= OL_SHA512; a++) {
+		if (!ol_view_is(name, algorithms[a].name))
+			continue;
+		if (ol_hex_parse(encoded, digest.bytes, algorithms[a].size) < 0)
+			return ol_fail(err, OL_EINVAL, "digest \"%.*s\" is not %zu lower-case hex digits", shown,
+				text.data, 2 * algorithms[a].size);
+		digest.algorithm = a;
+		*out = digest;
+		return OL_OK;
+	}
+	return ol_fail(err, OL_EUNSUPPORTED, "digest algorithm \"%.*s\" cannot be verified here",
+		(int)(name.size > 64 ? 64 : name.size), name.data);
+}
+
+ol_digest_text ol_digest_hex(const ol_digest *digest)
+{
+	ol_digest_text out = { "" };
+
+	ol_hex_format(digest->bytes, algorithms[digest->algorithm].size, out.text);
+	return out;
+}
+
+ol_digest_text ol_digest_short(const ol_digest *digest)
+{
+	ol_digest_text out = ol_digest_hex(digest);
+
+	out.text[12] = '\0';
+	return out;
+}
+
+ol_digest_text ol_digest_format(const ol_digest *digest)
+{
+	ol_digest_text out = { "" };
+	size_t used = strlen(algorithms[digest->algorithm].name);
+
+	if (digest->algorithm == OL_ALGORITHM_NONE)
+		return out;
+	memcpy(out.text, algorithms[digest->algorithm].name, used);
+	out.text[used] = ':';
+	ol_hex_format(digest->bytes, algorithms[digest->algorithm].size, out.text + used + 1);
+	return out;
+}
+
+bool ol_digest_eq(const ol_digest *a, const ol_digest *b)
+{
+	return a->algorithm == b->algorithm && memcmp(a->bytes, b->bytes, algorithms[a->algorithm].size) == 0;
+}
+
+struct ol_hasher {
+	EVP_MD_CTX *ctx; /* owned */
+	ol_algorithm algorithm;
+};
+
+static void begin(ol_hasher *hasher)
+{
+	const EVP_MD *md = hasher->algorithm == OL_SHA512 ? EVP_sha512() : EVP_sha256();
+	int ok = EVP_DigestInit_ex(hasher->ctx, md, NULL);
+
+	assert(ok == 1);
+}
+
+ol_hasher *ol_hasher_new(ol_algorithm algorithm)
+{
+	ol_hasher *hasher = ol_alloc(sizeof *hasher);
+
+	assert(algorithm != OL_ALGORITHM_NONE);
+	hasher->algorithm = algorithm;
+	hasher->ctx = EVP_MD_CTX_new();
+	assert(hasher->ctx);
+	begin(hasher);
+	return hasher;
+}
+
+void ol_hasher_free(ol_hasher *hasher)
+{
+	if (!hasher)
+		return;
+	EVP_MD_CTX_free(hasher->ctx);
+	free(hasher);
+}
+
+void ol_hasher_update(ol_hasher *hasher, const void *data, size_t size)
+{
+	int ok = EVP_DigestUpdate(hasher->ctx, data, size);
+
+	assert(ok == 1);
+}
+
+ol_digest ol_hasher_final(ol_hasher *hasher)
+{
+	ol_digest digest = { .algorithm = hasher->algorithm };
+	unsigned size = 0;
+	int ok = EVP_DigestFinal_ex(hasher->ctx, digest.bytes, &size);
+
+	assert(ok == 1 && size == algorithms[hasher->algorithm].size);
+	begin(hasher);
+	return digest;
+}
+
+ol_hasher *ol_hasher_copy(const ol_hasher *hasher)
+{
+	ol_hasher *copy = ol_hasher_new(hasher->algorithm);
+	int ok = EVP_MD_CTX_copy_ex(copy->ctx, hasher->ctx);
+
+	assert(ok == 1);
+	return copy;
+}
+
+ol_digest ol_digest_of(ol_algorithm algorithm, const void *data, size_t size)
+{
+	ol_auto(ol_hasher_free) ol_hasher *hasher = ol_hasher_new(algorithm);
+
+	ol_hasher_update(hasher, data, size);
+	return ol_hasher_final(hasher);
+}
+
+int ol_digest_check(const ol_digest *want, const ol_digest *got, ol_error *err)
+{
+	if (ol_digest_eq(want, got))
+		return OL_OK;
+	return ol_fail(err, OL_ECORRUPT, "digest is %s, not %s", ol_digest_format(got).text,
+		ol_digest_format(want).text);
+}

@@ -1,0 +1,28 @@
+#pragma once
+
+/*
+ * Images: what is kept for its own sake. A row has a root digest (of a manifest or index as pulled) and a name, or no
+ * name ("<none>": it lost its last one, or was pulled by digest).
+ */
+#include "store/store.h"
+
+typedef struct ol_name_info {
+	const char *name;   /* canonical reference with tag; "" for <none> */
+	const char *repo;   /* canonical repository it was pulled from, for RepoDigests; "" if none */
+	ol_digest root;     /* manifest or index, as the registry serves it */
+	const char *media_type; /* of root */
+	int64_t created;    /* when it came into the store; Unix seconds */
+} ol_name_info;
+
+/* One transaction: the name (or a nameless row, name "") now means root. If it meant another image before, and that one has
+ * no name left, a nameless row keeps it. */
+int ol_name_set(ol_store *store, const ol_name_info *info, ol_error *err);
+/* OL_ENOTFOUND. The strings are copied into *out and freed with ol_name_info_done. */
+int ol_name_get(ol_store *store, const char *name, ol_name_info *out, ol_error *err);
+void ol_name_info_done(ol_name_info *info);
+/* Removes a name. keep: an image that loses its last one stays as <none>. */
+int ol_name_remove(ol_store *store, const char *name, bool keep, ol_error *err);
+/* Removes every row of a root: names and <none>. */
+int ol_name_remove_root(ol_store *store, const ol_digest *root, ol_error *err);
+/* In name order, nameless last. info is lent for the call. */
+int ol_name_each(ol_store *store, int (*call)(void *ctx, const ol_name_info *info, ol_error *err), void *ctx, ol_error *err);

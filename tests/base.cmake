@@ -1,0 +1,1 @@
+orlop_test(error orlop_base)
