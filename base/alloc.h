@@ -1,8 +1,8 @@
 #pragma once
 
 /*
- * Small allocations cannot fail: they abort with a message. A size that came from outside passes a bound of
- * base/limits.h first. All memory is returned zeroed and is given back with free().
+ * Small allocations cannot fail: they abort with a message. A size that came from outside passes a
+ * bound of base/limits.h first. All memory is returned zeroed and is given back with free().
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -34,7 +34,7 @@ char *ol_arena_strndup(ol_arena *arena, const char *text, size_t size);
 #define OL_GROW(list, count, cap)                                                                  \
 	do {                                                                                       \
 		if ((count) == (cap)) {                                                            \
-			(cap) = (cap) ? (cap) * 2 : 8;                                             \
+			(cap) = (cap) ? (cap)*2 : 8;                                               \
 			(list) = ol_realloc_array((list), (cap), sizeof *(list));                  \
 		}                                                                                  \
 	} while (0)

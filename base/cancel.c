@@ -36,7 +36,8 @@ void ol_cancel_fire(ol_cancel *cancel)
 	int saved = errno;
 
 	if (!atomic_exchange(&cancel->fired, true) && write(cancel->fd, &one, sizeof one) < 0) {
-		/* The counter cannot be full after one write; the flag alone is enough for those who look. */
+		/* The counter cannot be full after one write; the flag alone is enough for those
+		 * who look. */
 	}
 	errno = saved;
 }

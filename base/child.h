@@ -1,8 +1,9 @@
 #pragma once
 
 /*
- * The one place that starts other programs. Nothing allocates between fork and exec; the child gets the
- * descriptors 0, 1, 2 it is given and no others, default signal handlers and an empty signal mask.
+ * The one place that starts other programs. Nothing allocates between fork and exec; the child gets
+ * the descriptors 0, 1, 2 it is given and no others, default signal handlers and an empty signal
+ * mask.
  */
 #include <stddef.h>
 #include <sys/types.h>
@@ -11,10 +12,11 @@
 #include "base/str.h"
 
 typedef struct ol_child_options {
-	const char *const *argv;  /* argv[0] is looked up in PATH unless it has a slash */
-	const char *const *env;   /* NULL: ours */
+	const char *const *argv;            /* argv[0] is looked up in PATH unless it has a slash */
+	const char *const *env;             /* NULL: ours */
 	int stdin_fd, stdout_fd, stderr_fd; /* lent; -1: /dev/null; use 0, 1, 2 to pass ours on */
-	int (*prepare)(void *ctx); /* in the child before exec: async-signal-safe; a negative return is a failure */
+	int (*prepare)(void *ctx); /* in the child before exec: async-signal-safe; a negative return
+				      is a failure */
 	void *ctx;
 } ol_child_options;
 

@@ -83,7 +83,8 @@ static bool fraction(ol_view text, size_t *at, long *nsec)
 		return true;
 	if (*at >= text.size || text.data[*at] < '0' || text.data[*at] > '9')
 		return false;
-	for (; *at < text.size && text.data[*at] >= '0' && text.data[*at] <= '9'; ++*at, scale /= 10)
+	for (; *at < text.size && text.data[*at] >= '0' && text.data[*at] <= '9';
+		++*at, scale /= 10)
 		*nsec += (text.data[*at] - '0') * scale;
 	return true;
 }
@@ -167,6 +168,7 @@ ol_time_text ol_time_ago(int64_t unix_seconds, int64_t now)
 	else if (steps[i].one)
 		(void)snprintf(out.text, sizeof out.text, "%s ago", steps[i].one);
 	else
-		(void)snprintf(out.text, sizeof out.text, "%lld %s ago", (long long)(past / steps[i].unit), steps[i].many);
+		(void)snprintf(out.text, sizeof out.text, "%lld %s ago",
+			(long long)(past / steps[i].unit), steps[i].many);
 	return out;
 }

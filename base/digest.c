@@ -86,7 +86,8 @@ static bool is_encoded(ol_view v)
 	for (size_t i = 0; i < v.size; i++) {
 		char c = v.data[i];
 
-		if (!is_lower_or_digit(c) && !(c >= 'A' && c <= 'Z') && c != '=' && c != '_' && c != '-')
+		if (!is_lower_or_digit(c) && !(c >= 'A' && c <= 'Z') && c != '=' && c != '_' &&
+			c != '-')
 			return false;
 	}
 	return v.size > 0;
@@ -100,16 +101,19 @@ int ol_digest_parse(ol_view text, ol_digest *out, ol_error *err)
 	ol_view name, encoded;
 
 	if (!colon)
-		return ol_fail(err, OL_EINVAL, "digest \"%.*s\" has no colon", shown, text.data ? text.data : "");
+		return ol_fail(err, OL_EINVAL, "digest \"%.*s\" has no colon", shown,
+			text.data ? text.data : "");
 	name = ol_view_from(text.data, (size_t)(colon - text.data));
 	encoded = ol_view_from(colon + 1, text.size - name.size - 1);
 	if (!is_algorithm(name) || !is_encoded(encoded))
-		return ol_fail(err, OL_EINVAL, "digest \"%.*s\" is not well formed", shown, text.data);
+		return ol_fail(
+			err, OL_EINVAL, "digest \"%.*s\" is not well formed", shown, text.data);
 	for (ol_algorithm a = OL_SHA256; a <= OL_SHA512; a++) {
 		if (!ol_view_is(name, algorithms[a].name))
 			continue;
 		if (ol_hex_parse(encoded, digest.bytes, algorithms[a].size) < 0)
-			return ol_fail(err, OL_EINVAL, "digest \"%.*s\" is not %zu lower-case hex digits", shown,
+			return ol_fail(err, OL_EINVAL,
+				"digest \"%.*s\" is not %zu lower-case hex digits", shown,
 				text.data, 2 * algorithms[a].size);
 		digest.algorithm = a;
 		*out = digest;
@@ -150,7 +154,8 @@ ol_digest_text ol_digest_format(const ol_digest *digest)
 
 bool ol_digest_eq(const ol_digest *a, const ol_digest *b)
 {
-	return a->algorithm == b->algorithm && memcmp(a->bytes, b->bytes, algorithms[a->algorithm].size) == 0;
+	return a->algorithm == b->algorithm &&
+	       memcmp(a->bytes, b->bytes, algorithms[a->algorithm].size) == 0;
 }
 
 struct ol_hasher {

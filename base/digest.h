@@ -1,8 +1,8 @@
 #pragma once
 
 /*
- * Digests: "algorithm:encoded", image-spec descriptor.md "Digests". sha256 and sha512 can be verified; any
- * other algorithm is OL_EUNSUPPORTED.
+ * Digests: "algorithm:encoded", image-spec descriptor.md "Digests". sha256 and sha512 can be
+ * verified; any other algorithm is OL_EUNSUPPORTED.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -31,9 +31,11 @@ typedef struct ol_digest_text {
 	char text[OL_DIGEST_TEXT_MAX];
 } ol_digest_text;
 
-/* OL_EINVAL: not the grammar (upper-case hex included). OL_EUNSUPPORTED: grammar, but an algorithm we cannot verify. */
+/* OL_EINVAL: not the grammar (upper-case hex included). OL_EUNSUPPORTED: grammar, but an algorithm
+ * we cannot verify. */
 int ol_digest_parse(ol_view text, ol_digest *out, ol_error *err);
-/* "sha256:<hex>", by value so that it can be used in an argument: ol_digest_format(&d).text; "" for no digest. */
+/* "sha256:<hex>", by value so that it can be used in an argument: ol_digest_format(&d).text; "" for
+ * no digest. */
 ol_digest_text ol_digest_format(const ol_digest *digest);
 /* The hex part alone. */
 ol_digest_text ol_digest_hex(const ol_digest *digest);
@@ -63,5 +65,6 @@ ol_digest ol_digest_of(ol_algorithm algorithm, const void *data, size_t size);
 /* OL_ECORRUPT names both digests when the bytes are not what was promised. */
 int ol_digest_check(const ol_digest *want, const ol_digest *got, ol_error *err);
 
-int ol_hex_parse(ol_view hex, uint8_t *bytes, size_t size); /* exactly 2 * size lower-case digits, or OL_EINVAL */
+int ol_hex_parse(ol_view hex, uint8_t *bytes,
+	size_t size); /* exactly 2 * size lower-case digits, or OL_EINVAL */
 void ol_hex_format(const uint8_t *bytes, size_t size, char *hex); /* 2 * size digits and a NUL */

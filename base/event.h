@@ -1,8 +1,8 @@
 #pragma once
 
 /*
- * What long operations tell while they work. Library folders call; only cmd/ draws. The callback may come from
- * any thread and must not block for long; data is lent for the call.
+ * What long operations tell while they work. Library folders call; only cmd/ draws. The callback
+ * may come from any thread and must not block for long; data is lent for the call.
  */
 #include <stdint.h>
 
@@ -10,12 +10,12 @@
 #include "base/error.h"
 
 typedef enum ol_event_kind {
-	OL_EVENT_RESOLVED,  /* name → digest; text = the reference */
-	OL_EVENT_LAYER,     /* one layer's state or progress */
-	OL_EVENT_NOTE,      /* one line worth knowing: text */
-	OL_EVENT_WARNING,   /* one line worth acting on: text */
-	OL_EVENT_PROGRESS,  /* anything else that takes long: text, done, total */
-	OL_EVENT_DONE,      /* the operation's result: text, digest */
+	OL_EVENT_RESOLVED, /* name → digest; text = the reference */
+	OL_EVENT_LAYER,    /* one layer's state or progress */
+	OL_EVENT_NOTE,     /* one line worth knowing: text */
+	OL_EVENT_WARNING,  /* one line worth acting on: text */
+	OL_EVENT_PROGRESS, /* anything else that takes long: text, done, total */
+	OL_EVENT_DONE,     /* the operation's result: text, digest */
 } ol_event_kind;
 
 typedef enum ol_layer_state {
@@ -49,4 +49,5 @@ static inline void ol_tell(const ol_listener *listener, const ol_event *event)
 	if (listener && listener->call)
 		listener->call(listener->ctx, event);
 }
-void ol_tell_text(const ol_listener *listener, ol_event_kind kind, const char *fmt, ...) OL_PRINTF(3, 4);
+void ol_tell_text(const ol_listener *listener, ol_event_kind kind, const char *fmt, ...)
+	OL_PRINTF(3, 4);

@@ -5,7 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* How often the one point that ORLOP_FAULT names was passed: a count of this process, not state of a handle. */
+/* How often the one point that ORLOP_FAULT names was passed: a count of this process, not state of
+ * a handle. */
 static atomic_int passes;
 
 int ol_fault(const char *name, ol_error *err)

@@ -1,8 +1,8 @@
 #pragma once
 
 /*
- * Every bound on what comes from outside, with its reason. A number here is a promise: a parser refuses
- * what lies past it with OL_ELIMIT, before it costs memory or time.
+ * Every bound on what comes from outside, with its reason. A number here is a promise: a parser
+ * refuses what lies past it with OL_ELIMIT, before it costs memory or time.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -13,41 +13,45 @@
 #define OL_CONFIG_BYTES_MAX ((size_t)8 << 20)
 #define OL_JSON_DEPTH_MAX   64 /* jansson recurses: keep its stack small */
 /* Indexes in indexes: the image-spec sets no bound, four levels are more than anybody builds. */
-#define OL_INDEX_DEPTH_MAX       4
-#define OL_INDEX_ENTRIES_MAX     4096
-#define OL_LAYERS_MAX            500 /* overlayfs stacks at most 500 lower layers */
-#define OL_DESCRIPTOR_BYTES_MAX  ((uint64_t)1 << 44) /* 16 TiB: sums stay far from 2^63 */
-#define OL_REFERENCE_NAME_MAX    255 /* reference grammar: domain and path together */
-#define OL_TAG_MAX               128
+#define OL_INDEX_DEPTH_MAX      4
+#define OL_INDEX_ENTRIES_MAX    4096
+#define OL_LAYERS_MAX           500                 /* overlayfs stacks at most 500 lower layers */
+#define OL_DESCRIPTOR_BYTES_MAX ((uint64_t)1 << 44) /* 16 TiB: sums stay far from 2^63 */
+#define OL_REFERENCE_NAME_MAX   255 /* reference grammar: domain and path together */
+#define OL_TAG_MAX              128
 
 /* Registry replies. */
-#define OL_HEADER_BYTES_MAX      ((size_t)64 << 10) /* one reply's headers, all together */
-#define OL_TOKEN_BYTES_MAX       ((size_t)1 << 20)  /* token server replies: JWTs with many scopes */
-#define OL_ERROR_BODY_BYTES_MAX  ((size_t)64 << 10) /* what is read of an error reply */
-#define OL_REDIRECTS_MAX         10
-#define OL_RETRY_AFTER_MAX_MS    ((uint64_t)300 * 1000) /* longer waits are the user's decision */
+#define OL_HEADER_BYTES_MAX     ((size_t)64 << 10) /* one reply's headers, all together */
+#define OL_TOKEN_BYTES_MAX      ((size_t)1 << 20)  /* token server replies: JWTs with many scopes */
+#define OL_ERROR_BODY_BYTES_MAX ((size_t)64 << 10) /* what is read of an error reply */
+#define OL_REDIRECTS_MAX        10
+#define OL_RETRY_AFTER_MAX_MS   ((uint64_t)300 * 1000) /* longer waits are the user's decision */
 
 /* Configuration files of other tools. */
 #define OL_CONFIG_FILE_BYTES_MAX ((size_t)4 << 20)
 #define OL_ENV_FILE_BYTES_MAX    ((size_t)1 << 20)
 
 /* Layers. */
-#define OL_LAYER_TAR_BYTES_MAX   ((uint64_t)1 << 40) /* 1 TiB: a chunk index addresses 2^48 blocks of 512 */
-#define OL_LAYER_RATIO_MAX       4096                /* inflated : compressed, past the first 64 MiB; gzip tops out near 1032 */
-#define OL_LAYER_ENTRIES_MAX     ((uint64_t)16 << 20)
-#define OL_PATH_MAX              4096 /* PATH_MAX: a longer path cannot be opened anyway */
-#define OL_NAME_MAX              255  /* NAME_MAX of every Linux file system */
-#define OL_PATH_DEPTH_MAX        1024
-#define OL_PAX_BYTES_MAX         ((size_t)1 << 20) /* one pax block; Go's reader has the same bound */
-#define OL_PAX_RECORDS_MAX       4096
-#define OL_XATTRS_BYTES_MAX      ((size_t)60 << 10) /* of one inode: EROFS keeps a 16-bit count of 4-byte units */
-#define OL_SPARSE_PIECES_MAX     ((size_t)1 << 16)
-#define OL_CHUNKS_MAX            ((uint64_t)1 << 20) /* of one file in an index: 8 MiB of chunk table */
-#define OL_ZSTD_WINDOW_LOG_EASY  23 /* 8 MiB: decoded beside other layers */
-#define OL_ZSTD_WINDOW_LOG_MAX   27 /* 128 MiB: decoded alone; larger is refused */
+#define OL_LAYER_TAR_BYTES_MAX                                                                     \
+	((uint64_t)1 << 40) /* 1 TiB: a chunk index addresses 2^48 blocks of 512 */
+#define OL_LAYER_RATIO_MAX                                                                         \
+	4096 /* inflated : compressed, past the first 64 MiB; gzip tops out near 1032 */
+#define OL_LAYER_ENTRIES_MAX ((uint64_t)16 << 20)
+#define OL_PATH_MAX          4096 /* PATH_MAX: a longer path cannot be opened anyway */
+#define OL_NAME_MAX          255  /* NAME_MAX of every Linux file system */
+#define OL_PATH_DEPTH_MAX    1024
+#define OL_PAX_BYTES_MAX     ((size_t)1 << 20) /* one pax block; Go's reader has the same bound */
+#define OL_PAX_RECORDS_MAX   4096
+#define OL_XATTRS_BYTES_MAX                                                                        \
+	((size_t)60 << 10) /* of one inode: EROFS keeps a 16-bit count of 4-byte units */
+#define OL_SPARSE_PIECES_MAX    ((size_t)1 << 16)
+#define OL_CHUNKS_MAX           ((uint64_t)1 << 20) /* of one file in an index: 8 MiB of chunk table */
+#define OL_ZSTD_WINDOW_LOG_EASY 23                  /* 8 MiB: decoded beside other layers */
+#define OL_ZSTD_WINDOW_LOG_MAX  27                  /* 128 MiB: decoded alone; larger is refused */
 
 /* Memory. The target for a pull is 64 MiB resident, whatever the image. */
-#define OL_UNPACK_BUDGET_BYTES   ((size_t)8 << 20) /* entries of one layer kept in memory before they are sorted on disk */
+#define OL_UNPACK_BUDGET_BYTES                                                                     \
+	((size_t)8 << 20) /* entries of one layer kept in memory before they are sorted on disk */
 
 /* The passwd and group files of an image, read when it is run. */
 #define OL_PASSWD_BYTES_MAX ((size_t)1 << 20)

@@ -1,8 +1,8 @@
 /*
  * Blocks go round:  blank ──producer fills──▶ full ──consumer uses──▶ blank
  *
- * One mutex guards both lists and the two last words. Blocks are large (256 KiB), so the lock is taken some
- * thousand times a second at most and needs no cleverness.
+ * One mutex guards both lists and the two last words. Blocks are large (256 KiB), so the lock is
+ * taken some thousand times a second at most and needs no cleverness.
  */
 #include "base/queue.h"
 

@@ -100,7 +100,8 @@ int ol_str_addf(ol_str *str, const char *fmt, ...)
 	return ol_buf_add(str, large, (size_t)size);
 }
 
-/* The length of the well-formed UTF-8 character at p, or 0. RFC 3629, without overlong forms and surrogates. */
+/* The length of the well-formed UTF-8 character at p, or 0. RFC 3629, without overlong forms and
+ * surrogates. */
 static size_t utf8_size(const unsigned char *p, size_t left)
 {
 	size_t size;
@@ -141,7 +142,8 @@ int ol_str_add_safe(ol_str *str, ol_view view)
 	for (size_t i = 0; i < view.size;) {
 		size_t size = utf8_size(p + i, view.size - i);
 		/* C1 controls (U+0080 to U+009F) move cursors on some terminals as well. */
-		int control = size == 1 ? p[i] < 0x20 || p[i] == 0x7f : size == 2 && p[i] == 0xc2 && p[i + 1] < 0xa0;
+		int control = size == 1 ? p[i] < 0x20 || p[i] == 0x7f
+					: size == 2 && p[i] == 0xc2 && p[i + 1] < 0xa0;
 
 		if (size == 0 || control) {
 			(void)ol_str_addf(str, "\\x%02x", p[i]);

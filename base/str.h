@@ -1,9 +1,10 @@
 #pragma once
 
 /*
- * ol_str grows text, ol_buf grows bytes. Both are born with a cap (bytes, without the final NUL) and answer
- * OL_ELIMIT past it; from then on every call does, so a caller may add many times and look once. What was
- * there stays valid. data is always terminated by a NUL, and never NULL after the first call. For one owner.
+ * ol_str grows text, ol_buf grows bytes. Both are born with a cap (bytes, without the final NUL)
+ *and answer OL_ELIMIT past it; from then on every call does, so a caller may add many times and
+ *look once. What was there stays valid. data is always terminated by a NUL, and never NULL after
+ *the first call. For one owner.
  *
  *	ol_auto_str ol_str s = OL_STR(4096);
  *	ol_str_addf(&s, "%s:%d", host, port);
@@ -31,7 +32,8 @@ void ol_buf_done(ol_buf *buf);
 #define ol_auto_str __attribute__((cleanup(ol_buf_done)))
 
 int ol_buf_add(ol_buf *buf, const void *data, size_t size);
-/* Makes room for size more bytes and gives where they go; the caller then raises buf->size. NULL past the cap. */
+/* Makes room for size more bytes and gives where they go; the caller then raises buf->size. NULL
+ * past the cap. */
 char *ol_buf_room(ol_buf *buf, size_t size);
 void ol_buf_clear(ol_buf *buf);
 char *ol_buf_steal(ol_buf *buf); /* the memory is the caller's; buf is empty again */
@@ -44,7 +46,8 @@ int ol_str_add(ol_str *str, const char *text);
 int ol_str_addc(ol_str *str, char c);
 int ol_str_addv(ol_str *str, ol_view view);
 int ol_str_addf(ol_str *str, const char *fmt, ...) OL_PRINTF(2, 3);
-/* Bytes that came from outside, made safe for a terminal: control characters and bytes that are not UTF-8 as \xNN. */
+/* Bytes that came from outside, made safe for a terminal: control characters and bytes that are not
+ * UTF-8 as \xNN. */
 int ol_str_add_safe(ol_str *str, ol_view view);
 static inline const char *ol_str_text(const ol_str *str)
 {

@@ -106,10 +106,12 @@ struct memory_source {
 	const char *data;
 };
 
-static int memory_read_at(ol_source *source, uint64_t offset, void *data, size_t size, ol_error *err)
+static int memory_read_at(
+	ol_source *source, uint64_t offset, void *data, size_t size, ol_error *err)
 {
 	if (offset > source->size || size > source->size - offset)
-		return ol_fail(err, OL_ECORRUPT, "ends before byte %llu", (unsigned long long)(offset + size));
+		return ol_fail(err, OL_ECORRUPT, "ends before byte %llu",
+			(unsigned long long)(offset + size));
 	if (size)
 		memcpy(data, ((struct memory_source *)source)->data + offset, size);
 	return OL_OK;

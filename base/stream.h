@@ -75,7 +75,7 @@ static inline void ol_source_close(ol_source *source)
 }
 
 /* Ready-made ones. All take what they are given and free themselves in close. */
-ol_reader *ol_reader_of_fd(int fd);                            /* takes ownership of fd; reads from its position */
+ol_reader *ol_reader_of_fd(int fd); /* takes ownership of fd; reads from its position */
 ol_reader *ol_reader_of_memory(const void *data, size_t size); /* lends: data outlives the reader */
 ol_source *ol_source_of_fd(int fd, uint64_t size);             /* takes ownership of fd; pread */
 ol_source *ol_source_of_memory(const void *data, size_t size); /* lends */

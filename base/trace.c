@@ -15,7 +15,8 @@ bool ol_trace_on(const char *folder)
 	while (list && *list) {
 		size_t word = strcspn(list, ",");
 
-		if ((word == size && memcmp(list, folder, size) == 0) || (word == 3 && memcmp(list, "all", 3) == 0))
+		if ((word == size && memcmp(list, folder, size) == 0) ||
+			(word == 3 && memcmp(list, "all", 3) == 0))
 			return true;
 		list += word;
 		list += *list == ',';

@@ -1,0 +1,216 @@
+#include "base/child.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/file.h"
+
+/* The program's path, found before the fork: execvpe would allocate. NULL if there is none. */
+static char *find_program(const char *name)
+{
+	const char *path = getenv("PATH");
+
+	if (strchr(name, '/'))
+		return ol_strdup(name);
+	if (!path || !*path)
+		path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+	while (*path) {
+		size_t size = strcspn(path, ":");
+		ol_autofree char *candidate = ol_text("%.*s/%s", (int)size, path, name);
+		struct stat st;
+
+		if (size && stat(candidate, &st) == 0 && S_ISREG(st.st_mode) &&
+			access(candidate, X_OK) == 0)
+			return ol_steal(&candidate);
+		path += size;
+		path += *path == ':';
+	}
+	return NULL;
+}
+
+struct plan {
+	const ol_child_options *options;
+	const char *path;
+	char *const *argv, *const *env;
+	int null_fd, report_fd;
+};
+
+/* After the fork, in the child: async-signal-safe calls only. */
+static void become(const struct plan *plan)
+{
+	const ol_child_options *o = plan->options;
+	const int wanted[3] = { o->stdin_fd, o->stdout_fd, o->stderr_fd };
+	int moved[3];
+	sigset_t none;
+
+	for (int signal_number = 1; signal_number < 32; signal_number++)
+		(void)signal(signal_number,
+			SIG_DFL); /* NOLINT(cert-err33-c): SIGKILL and SIGSTOP refuse, rightly */
+	(void)sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+	/* First out of the way of 0, 1, 2, then into place. */
+	for (int i = 0; i < 3; i++) {
+		moved[i] = fcntl(wanted[i] < 0 ? plan->null_fd : wanted[i], F_DUPFD_CLOEXEC, 3);
+		if (moved[i] < 0)
+			return;
+	}
+	for (int i = 0; i < 3; i++)
+		if (dup2(moved[i], i) < 0)
+			return;
+	if (o->prepare && o->prepare(o->ctx) < 0)
+		return;
+	(void)execve(plan->path, plan->argv, plan->env);
+}
+
+/* The first word over the report pipe is errno, if exec did not happen. */
+static int await_exec(int fd, pid_t pid, const char *name, ol_error *err)
+{
+	int sys = 0;
+	ssize_t n;
+
+	do
+		n = read(fd, &sys, sizeof sys);
+	while (n < 0 && errno == EINTR);
+	if (n <= 0)
+		return OL_OK;
+	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		continue;
+	errno = sys;
+	return ol_fail_sys(err, "%s", name);
+}
+
+int ol_child_start(const ol_child_options *options, pid_t *out, ol_error *err)
+{
+	extern char **environ;
+	ol_autofree char *path = find_program(options->argv[0]);
+	ol_autofd int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	ol_autofd int report_read = -1, report_write = -1;
+	struct plan plan = { .options = options, .path = path, .null_fd = null_fd };
+	int report[2], rc;
+	pid_t pid;
+
+	if (!path)
+		return ol_fail(err, OL_ENOTFOUND, "%s: no such program in PATH", options->argv[0]);
+	if (null_fd < 0 || pipe2(report, O_CLOEXEC) < 0)
+		return ol_fail_sys(err, "%s", options->argv[0]);
+	report_read = report[0];
+	report_write = report[1];
+	/* execve's prototype predates const; it changes nothing. */
+	memcpy(&plan.argv, &options->argv, sizeof plan.argv);
+	if (options->env)
+		memcpy(&plan.env, &options->env, sizeof plan.env);
+	else
+		plan.env = environ;
+	pid = fork();
+	if (pid < 0)
+		return ol_fail_sys(err, "fork");
+	if (pid == 0) {
+		int sys;
+
+		become(&plan);
+		sys = errno;
+		if (write(report_write, &sys, sizeof sys) < 0)
+			_exit(126);
+		_exit(127);
+	}
+	(void)close(ol_steal_fd(&report_write));
+	rc = await_exec(report_read, pid, options->argv[0], err);
+	if (rc == OL_OK)
+		*out = pid;
+	return rc;
+}
+
+int ol_child_wait(pid_t pid, int *status, ol_error *err)
+{
+	int raw;
+
+	while (waitpid(pid, &raw, 0) < 0)
+		if (errno != EINTR)
+			return ol_fail_sys(err, "wait for process %d", pid);
+	*status = WIFSIGNALED(raw) ? 128 + WTERMSIG(raw) : WEXITSTATUS(raw);
+	return OL_OK;
+}
+
+/* Feeds stdin and drains stdout together, so that neither side can block the other. */
+static int talk(int in_fd, int out_fd, ol_view input, ol_buf *out, ol_error *err)
+{
+	size_t sent = 0;
+	bool reading = true;
+	int rc = OL_OK;
+
+	while (rc == OL_OK && reading) {
+		struct pollfd fds[2] = { { .fd = out_fd, .events = POLLIN },
+			{ .fd = in_fd, .events = POLLOUT } };
+		char chunk[4096];
+		ssize_t n;
+
+		if (poll(fds, in_fd >= 0 ? 2 : 1, -1) < 0 && errno != EINTR)
+			return ol_fail_sys(err, "poll");
+		if (in_fd >= 0 && fds[1].revents) {
+			n = write(in_fd, input.data + sent, input.size - sent);
+			if (n > 0)
+				sent += (size_t)n;
+			if (sent == input.size || (n < 0 && errno != EINTR && errno != EAGAIN)) {
+				(void)close(
+					in_fd); /* a child that reads no more is its own affair */
+				in_fd = -1;
+			}
+		}
+		if (fds[0].revents) {
+			n = read(out_fd, chunk, sizeof chunk);
+			if (n > 0 && ol_buf_add(out, chunk, (size_t)n) < 0)
+				rc = ol_fail(err, OL_ELIMIT,
+					"output is larger than the %zu bytes allowed", out->max);
+			reading = n > 0 || (n < 0 && errno == EINTR);
+		}
+	}
+	if (in_fd >= 0)
+		(void)close(in_fd);
+	return rc;
+}
+
+int ol_child_run(const char *const *argv, ol_view input, ol_buf *out, int *status, ol_error *err)
+{
+	struct sigaction ignore = { .sa_handler = SIG_IGN }, before;
+	ol_autofd int in_read = -1, out_write = -1, out_read = -1;
+	int in[2], pipe_out[2], rc;
+	int in_write;
+	pid_t pid;
+
+	if (pipe2(in, O_CLOEXEC) < 0)
+		return ol_fail_sys(err, "pipe");
+	in_read = in[0];
+	in_write = in[1];
+	if (pipe2(pipe_out, O_CLOEXEC) < 0) {
+		(void)close(in_write);
+		return ol_fail_sys(err, "pipe");
+	}
+	out_read = pipe_out[0];
+	out_write = pipe_out[1];
+	rc = ol_child_start(&(ol_child_options){ .argv = argv,
+				    .stdin_fd = in_read,
+				    .stdout_fd = out_write,
+				    .stderr_fd = -1 },
+		&pid, err);
+	if (rc < 0) {
+		(void)close(in_write);
+		return rc;
+	}
+	(void)close(ol_steal_fd(&in_read));
+	(void)close(ol_steal_fd(&out_write));
+	(void)sigaction(SIGPIPE, &ignore, &before);
+	rc = talk(in_write, out_read, input, out, err);
+	(void)sigaction(SIGPIPE, &before, NULL);
+	if (rc < 0)
+		(void)kill(pid, SIGKILL);
+	if (ol_child_wait(pid, status, rc < 0 ? NULL : err) < 0 && rc == OL_OK)
+		rc = OL_ESYSTEM;
+	return rc;
+}
