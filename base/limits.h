@@ -12,6 +12,9 @@
 /* Configs carry history and labels; the largest seen in the wild are under 1 MiB. */
 #define OL_CONFIG_BYTES_MAX ((size_t)8 << 20)
 #define OL_JSON_DEPTH_MAX   64 /* jansson recurses: keep its stack small */
+/* A value costs about 200 bytes once parsed, whatever it took to write ("{}," is three): 32 MiB at
+ * most. */
+#define OL_JSON_VALUES_MAX ((size_t)1 << 17)
 /* Indexes in indexes: the image-spec sets no bound, four levels are more than anybody builds. */
 #define OL_INDEX_DEPTH_MAX      4
 #define OL_INDEX_ENTRIES_MAX    4096

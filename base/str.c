@@ -100,13 +100,14 @@ int ol_str_addf(ol_str *str, const char *fmt, ...)
 	return ol_buf_add(str, large, (size_t)size);
 }
 
-/* The length of the well-formed UTF-8 character at p, or 0. RFC 3629, without overlong forms and
- * surrogates. */
-static size_t utf8_size(const unsigned char *p, size_t left)
+size_t ol_utf8_size(ol_view text)
 {
+	const unsigned char *p = (const unsigned char *)text.data;
 	size_t size;
-	unsigned low = 0x80, high = 0xbf;
+	unsigned low = 0x80, high = 0xbf; /* of the second byte: no overlong forms, no surrogates */
 
+	if (text.size == 0)
+		return 0;
 	if (p[0] < 0x80)
 		return 1;
 	if (p[0] >= 0xc2 && p[0] <= 0xdf)
@@ -117,7 +118,7 @@ static size_t utf8_size(const unsigned char *p, size_t left)
 		size = 4;
 	else
 		return 0;
-	if (size > left)
+	if (size > text.size)
 		return 0;
 	if (p[0] == 0xe0)
 		low = 0xa0;
@@ -140,7 +141,7 @@ int ol_str_add_safe(ol_str *str, ol_view view)
 	const unsigned char *p = (const unsigned char *)view.data;
 
 	for (size_t i = 0; i < view.size;) {
-		size_t size = utf8_size(p + i, view.size - i);
+		size_t size = ol_utf8_size(ol_view_from(p + i, view.size - i));
 		/* C1 controls (U+0080 to U+009F) move cursors on some terminals as well. */
 		int control = size == 1 ? p[i] < 0x20 || p[i] == 0x7f
 					: size == 2 && p[i] == 0xc2 && p[i + 1] < 0xa0;

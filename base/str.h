@@ -49,6 +49,9 @@ int ol_str_addf(ol_str *str, const char *fmt, ...) OL_PRINTF(2, 3);
 /* Bytes that came from outside, made safe for a terminal: control characters and bytes that are not
  * UTF-8 as \xNN. */
 int ol_str_add_safe(ol_str *str, ol_view view);
+/* The length in bytes of the well-formed UTF-8 character (RFC 3629) that text begins with; 0 if
+ * there is none. */
+size_t ol_utf8_size(ol_view text);
 static inline const char *ol_str_text(const ol_str *str)
 {
 	return str->data ? str->data : "";
