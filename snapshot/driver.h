@@ -3,11 +3,12 @@
 /*
  * Layer drivers: what makes a layer mountable. Two rows of one table, with one test suite:
  *
- *	erofs   the layer's tar as it is, and an EROFS index whose inodes point into it (root, Linux ≥ 6.12 or loop)
+ *	erofs   the layer's tar as it is, and an EROFS index whose inodes point into it
+ *	        (root, Linux ≥ 6.12 or loop devices)
  *	dir     the layer extracted into a plain directory (everywhere)
  *
- * A layer is built from its tar, pushed in as it is decoded. What it makes lies in a staging folder until the store
- * publishes it: "tar" and "index.erofs", or "fs".
+ * A layer is built from its tar, pushed in as it is decoded. What it makes lies in a staging folder
+ * until the store publishes it: "tar" and "index.erofs", or "fs".
  */
 #include <sys/types.h>
 
@@ -20,20 +21,22 @@ typedef struct ol_root_attributes {
 	bool listed, opaque;
 	uint32_t mode, uid, gid;
 	struct timespec mtime;
-	ol_xattr *xattrs; /* owned, as are the bytes they point to: ol_root_attributes_done */
+	ol_xattr *xattrs; /* owned, each with memory of its own: ol_root_attributes_add */
 	size_t xattr_count;
 } ol_root_attributes;
-void ol_root_attributes_done(ol_root_attributes *attributes);
+/* Copies both; the name becomes terminated. */
+void ol_root_attributes_add(ol_root_attributes *attributes, ol_view name, ol_view value);
+void ol_root_attributes_done(ol_root_attributes *attributes); /* and zeroes it */
 
 typedef struct ol_builder_options {
 	int dir_fd;          /* staging folder, lent */
-	size_t budget_bytes; /* memory for entries before they are sorted on disk; 0: OL_UNPACK_BUDGET_BYTES */
+	size_t budget_bytes; /* memory before entries go to disk; 0: OL_UNPACK_BUDGET_BYTES */
 	bool userxattr;      /* rootless: user.overlay.* instead of trusted.overlay.* */
 } ol_builder_options;
 
 typedef struct ol_built {
-	const char *driver;     /* name of the row that can mount it: erofs may hand a layer to dir */
-	bool leans;             /* needs complete() with the layers below before it can be mounted */
+	const char *driver; /* name of the row that can mount it: erofs may hand a layer to dir */
+	bool leans;         /* needs complete() with the layers below before it can be mounted */
 	uint64_t entries;
 	uint64_t disk_bytes;    /* of index or tree */
 	ol_digest index_digest; /* erofs only */
@@ -52,21 +55,28 @@ typedef struct ol_driver {
 	int (*push)(ol_builder *builder, const void *data, size_t size, ol_error *err);
 	int (*finish)(ol_builder *builder, ol_built *out, ol_error *err);
 	void (*free)(ol_builder *builder);
-	/* Makes of a leaning layer one that fits on lowers (bottom first, all mountable), in staging dir_fd; the result
-	 * belongs to the ChainID. */
-	int (*complete)(ol_store *store, const ol_layer_info *layer, const ol_layer_info *lowers, size_t count, int dir_fd,
-		ol_built *out, ol_error *err);
-	/* A directory to stack: a descriptor of the mounted index's root or of fs/. *mounted: it must be under the run root. */
+	/* Makes of a leaning layer one that fits on lowers (bottom first, all mountable), in
+	 * staging dir_fd; the result belongs to the ChainID. */
+	int (*complete)(ol_store *store, const ol_layer_info *layer, const ol_layer_info *lowers,
+		size_t count, int dir_fd, ol_built *out, ol_error *err);
+	/* A directory to stack: a descriptor of the mounted index's root or of fs/. What has to be
+	 * mounted for it is mounted at its place under the run dir, snapshot/layer_mount.h, unless
+	 * it is there already. */
 	int (*lower)(ol_store *store, const ol_layer_info *layer, int *fd, ol_error *err);
-	/* What the layer says of its root directory; *listed is false when it says nothing. *opaque: it hides all below it. */
-	int (*root)(ol_store *store, const ol_layer_info *layer, ol_root_attributes *out, ol_error *err);
-	/* Compares what is mounted with the tar: for check. OL_ECORRUPT names the first path that differs. */
+	/* What the layer says of its root directory; listed is false when it says nothing. opaque:
+	 * it hides all below it. */
+	int (*root)(ol_store *store, const ol_layer_info *layer, ol_root_attributes *out,
+		ol_error *err);
+	/* Compares what is mounted with the tar: for check. OL_ECORRUPT names the first path that
+	 * differs. */
 	int (*verify)(ol_store *store, const ol_layer_info *layer, ol_source *tar, ol_error *err);
 } ol_driver;
 
 /* NULL for a name that is no driver. */
 const ol_driver *ol_driver_named(const char *name);
-/* want: a name, or NULL for the best that works. *why (256 bytes) says what was chosen and why. */
-int ol_driver_choose(ol_store *store, const char *want, const ol_driver **out, char why[256], ol_error *err);
+/* want: a name, or NULL for the best that works. *why (256 bytes) says why this one. OL_EINVAL:
+ * no such driver; OL_EUNSUPPORTED: it cannot work here. */
+int ol_driver_choose(
+	ol_store *store, const char *want, const ol_driver **out, char why[256], ol_error *err);
 /* The rows in order of preference, ended by NULL. */
 const ol_driver *const *ol_drivers(void);
