@@ -45,6 +45,10 @@
 #define OL_PATH_DEPTH_MAX    1024
 #define OL_PAX_BYTES_MAX     ((size_t)1 << 20) /* one pax block; Go's reader has the same bound */
 #define OL_PAX_RECORDS_MAX   4096
+#define OL_PAX_GLOBAL_BYTES_MAX                                                                    \
+	((size_t)64 << 10) /* all global pax headers of a layer: git's has 52 bytes */
+#define OL_FILE_BYTES_MAX ((uint64_t)1 << 44)   /* a file with its holes: 16 TiB, where ext4 ends */
+#define OL_TIME_MAX       INT64_C(253402300799) /* the end of the year 9999, as of RFC 3339 */
 #define OL_XATTRS_BYTES_MAX                                                                        \
 	((size_t)60 << 10) /* of one inode: EROFS keeps a 16-bit count of 4-byte units */
 #define OL_SPARSE_PIECES_MAX    ((size_t)1 << 16)

@@ -1,16 +1,28 @@
 #pragma once
 
 /*
- * The one reader of layer tars: listing, index and extraction all use it, so no two of them can disagree.
- * POSIX ustar and pax (x and g), GNU long names, GNU sparse (old and pax 0.0, 0.1, 1.0), base-256 numbers,
- * old V7. Rules and bounds: base/limits.h and reference "layer.md" of the image-spec.
+ * The one reader of layer tars: listing, index and extraction all use it, so no two of them can
+ *disagree. POSIX ustar and pax (x and g), GNU long names, GNU sparse (old and pax 0.0, 0.1, 1.0),
+ *base-256 numbers, star's prefix, old V7. Rules and bounds: base/limits.h and "layer.md" of the
+ *image-spec.
  *
  * Pushed, not pulled: bytes go in as they come, in pieces of any size, and calls come out:
  *
- *	entry(header)  data(bytes)*  …  entry(header)  data*  …  end
+ *	entry(header)  data(bytes)*  …  entry(header)  data*  …
  *
- * Names come out clean: no leading "/" or "./", no empty or "." component, no trailing "/"; "" is the root.
- * A ".." component, a NUL, a name or component too long is OL_ECORRUPT. Whiteouts are classified, not applied.
+ * Names come out clean: no leading "/" or "./", no empty or "." component, no trailing "/"; "" is
+ *the root. A ".." component or a NUL is OL_ECORRUPT; what is longer, deeper or more than
+ *base/limits.h allows, OL_ELIMIT.
+ *
+ * Whiteouts (layer.md "Whiteouts") are classified, not applied, whatever type of member carries the
+ *name: no name or target that comes out has a component that begins with ".wh.". AUFS's own
+ *".wh..wh.*" is passed over with all beneath it; ".wh." with nothing, "." or ".." after it, and
+ *members beneath a marker, are OL_ECORRUPT.
+ *
+ * Passed over in silence: GNU dump directories (D) and volume labels (V). Refused: parts of
+ *multi-volume archives (M), hard links to the root, a root that is no directory, character device
+ *0:0 (a forged whiteout), Windows layers (OL_EUNSUPPORTED). A type nobody knows is a regular file,
+ *as POSIX has it.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -46,17 +58,26 @@ typedef struct ol_sparse {
 typedef struct ol_tar_entry {
 	ol_tar_type type;
 	const char *name;   /* clean; bytes, not text */
-	const char *target; /* of a hard link (clean, as name) or symbolic link (as it stands); else "" */
+	const char *target; /* of a hard link (clean, as name) or symbolic link (as it stands); else
+			       "" */
 	uint32_t mode;      /* 07777 only */
 	uint32_t uid, gid;
-	struct timespec mtime; /* negative ones become 0 */
+	struct timespec
+		mtime; /* negative ones become 0, those past the year 9999 its last second */
 	uint32_t dev_major, dev_minor;
 	uint64_t size;        /* what stat shows: for a sparse file the size with its holes */
-	uint64_t data_size;   /* bytes of data that follow in the tar (the map of a pax 1.0 file not counted) */
-	uint64_t data_offset; /* of those bytes in the tar; a multiple of 512 but after an odd sparse map */
-	const ol_sparse *sparse; /* in order, not overlapping, inside size; NULL for a file without holes */
+	uint64_t data_size;   /* bytes of data that follow in the tar (the map of a pax 1.0 file not
+				 counted) */
+	uint64_t data_offset; /* of those bytes in the tar; a multiple of 512 */
+	/* In order, not overlapping, not empty, inside size; their sizes add up to data_size. NULL
+	 * for a file that is not sparse; not NULL with a count of 0 for one that is a single hole.
+	 */
+	const ol_sparse *sparse;
 	size_t sparse_count;
-	const ol_xattr *xattrs; /* sorted by name; only those a container may have: see ol_tar_keeps_xattr */
+	/* Sorted by name, each once; only those a container may have (ol_tar_keeps_xattr), and of
+	 * those only what the kernel lets this type have: user.* is for files and directories. None
+	 * for hard links and whiteouts. */
+	const ol_xattr *xattrs;
 	size_t xattr_count;
 	uint64_t header_offset; /* where the member begins (its first extension header) */
 	uint64_t sequence;      /* 0, 1, 2 … */
@@ -64,7 +85,8 @@ typedef struct ol_tar_entry {
 
 typedef struct ol_tar_handler {
 	int (*entry)(void *ctx, const ol_tar_entry *entry, ol_error *err);
-	/* Data of the last entry, in order; offset counts from its data_offset. May be NULL: nobody wants it. */
+	/* Data of the last entry, in order and never empty, in pieces as they were pushed (no copy
+	 * is made); offset counts from its data_offset. May be NULL: nobody wants it. */
 	int (*data)(void *ctx, uint64_t offset, const void *data, size_t size, ol_error *err);
 	void *ctx;
 } ol_tar_handler;
@@ -74,10 +96,13 @@ typedef struct ol_tar ol_tar;
 ol_tar *ol_tar_new(const ol_tar_handler *handler);
 void ol_tar_free(ol_tar *tar);
 OL_DEFINE_AUTO(ol_tar, ol_tar_free)
-/* OL_ECORRUPT says at which byte and member. A handler's refusal is passed on. */
+/* For one thread at a time. OL_ECORRUPT, OL_ELIMIT and OL_EUNSUPPORTED say at which byte and
+ * member. A handler's refusal is passed on as it is. After a failure every call fails. */
 int ol_tar_push(ol_tar *tar, const void *data, size_t size, ol_error *err);
-/* No more bytes. OL_ECORRUPT in the middle of a member; a missing end marker is forgiven, as others do. */
+/* No more bytes. OL_ECORRUPT in the middle of a member; a missing end marker is forgiven, as others
+ * do. */
 int ol_tar_finish(ol_tar *tar, ol_error *err);
 
-/* user.*, security.capability, system.posix_acl_*, trusted.* but not overlay's own names. */
+/* user.*, trusted.*, security.capability and system.posix_acl_*, but not overlay's own names (they
+ * would forge whiteouts and redirects) nor orlop's. */
 bool ol_tar_keeps_xattr(ol_view name);
