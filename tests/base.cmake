@@ -1,1 +1,2 @@
 orlop_test(error orlop_base)
+orlop_test(sorter orlop_base)
