@@ -1,6 +1,7 @@
 #pragma once
 
-/* Media types of image-spec media-types.md and Docker's manifest-v2-2, as far as orlop acts on them. */
+/* Media types of image-spec media-types.md and Docker's manifest-v2-2, as far as orlop acts on
+ * them. */
 #include <stdbool.h>
 
 #include "base/view.h"
@@ -32,14 +33,16 @@ typedef struct ol_media {
 
 /* Parameters ("; charset=…") are ignored. */
 ol_media ol_media_of(ol_view type);
+/* Whether two name the same type, known or not; "" is the same as none. */
+bool ol_media_same(ol_view a, ol_view b);
 /* The value of an Accept header: every manifest type understood, and anything last. */
 const char *ol_media_accept_manifests(void);
 
-#define OL_MEDIA_OCI_INDEX    "application/vnd.oci.image.index.v1+json"
-#define OL_MEDIA_OCI_MANIFEST "application/vnd.oci.image.manifest.v1+json"
-#define OL_MEDIA_OCI_CONFIG   "application/vnd.oci.image.config.v1+json"
-#define OL_MEDIA_OCI_LAYER    "application/vnd.oci.image.layer.v1.tar"
-#define OL_MEDIA_OCI_EMPTY    "application/vnd.oci.empty.v1+json"
+#define OL_MEDIA_OCI_INDEX       "application/vnd.oci.image.index.v1+json"
+#define OL_MEDIA_OCI_MANIFEST    "application/vnd.oci.image.manifest.v1+json"
+#define OL_MEDIA_OCI_CONFIG      "application/vnd.oci.image.config.v1+json"
+#define OL_MEDIA_OCI_LAYER       "application/vnd.oci.image.layer.v1.tar"
+#define OL_MEDIA_OCI_EMPTY       "application/vnd.oci.empty.v1+json"
 #define OL_MEDIA_DOCKER_LIST     "application/vnd.docker.distribution.manifest.list.v2+json"
 #define OL_MEDIA_DOCKER_MANIFEST "application/vnd.docker.distribution.manifest.v2+json"
 #define OL_MEDIA_DOCKER_CONFIG   "application/vnd.docker.container.image.v1+json"

@@ -2,7 +2,8 @@
 
 /*
  * References: what a user types for an image, with Docker's normalisation. Grammar and rules:
- * distribution/reference; image-spec "org.opencontainers.image.ref.name" is another grammar and not meant here.
+ * distribution/reference; image-spec "org.opencontainers.image.ref.name" is another grammar and not
+ *meant here.
  *
  *	alpine               → docker.io/library/alpine:latest
  *	reg.example/app:1.4  → reg.example/app:1.4
@@ -22,7 +23,7 @@ typedef struct ol_ref {
 	char domain[OL_REFERENCE_NAME_MAX + 1]; /* "docker.io", "127.0.0.1:5000" */
 	char path[OL_REFERENCE_NAME_MAX + 1];   /* "library/alpine" */
 	char tag[OL_TAG_MAX + 1];               /* "" where only a digest was given */
-	ol_digest digest;                       /* unset where none was given; it decides over the tag */
+	ol_digest digest; /* unset where none was given; it decides over the tag */
 } ol_ref;
 
 typedef struct ol_ref_string {
@@ -31,7 +32,8 @@ typedef struct ol_ref_string {
 
 /* OL_EINVAL with the reason and, for upper case and bare image ids, a hint. */
 int ol_ref_parse(const char *text, ol_ref *out, ol_error *err);
-ol_ref_string ol_ref_format(const ol_ref *ref);          /* canonical: docker.io/library/alpine:latest */
+ol_ref_string ol_ref_format(const ol_ref *ref); /* canonical: docker.io/library/alpine:latest */
 ol_ref_string ol_ref_format_familiar(const ol_ref *ref); /* as docker shows it: alpine:latest */
 ol_ref_string ol_ref_name(const ol_ref *ref);            /* canonical without tag and digest */
-ol_ref_string ol_ref_name_familiar(const ol_ref *ref);   /* familiar without tag and digest: "alpine" */
+ol_ref_string ol_ref_name_familiar(
+	const ol_ref *ref); /* familiar without tag and digest: "alpine" */

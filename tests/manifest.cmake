@@ -1,4 +1,6 @@
-foreach(test IN ITEMS json)
+foreach(test IN ITEMS json mediatype ref)
 	orlop_test(${test} orlop_manifest)
-	orlop_fuzz(${test} orlop_manifest)
+endforeach()
+foreach(parser IN ITEMS digest json ref)
+	orlop_fuzz(${parser} orlop_manifest)
 endforeach()
