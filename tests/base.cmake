@@ -1,2 +1,3 @@
 orlop_test(error orlop_base)
 orlop_test(sorter orlop_base)
+orlop_test(digest orlop_base)
