@@ -72,8 +72,9 @@ static ol_view plain(ol_view type, char *lower)
 		size = 0;
 	for (size_t i = 0; i < size; i++) {
 		char c = type.data[i];
+		bool upper = c >= 'A' && c <= 'Z';
 
-		lower[i] = c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+		lower[i] = upper ? "abcdefghijklmnopqrstuvwxyz"[c - 'A'] : c;
 	}
 	return ol_view_from(lower, size);
 }

@@ -29,6 +29,11 @@ static bool is_lower_or_digit(char c)
 	return (c >= 'a' && c <= 'z') || is_digit(c);
 }
 
+static bool is_one_of(char c, const char *set)
+{
+	return c && strchr(set, c);
+}
+
 static bool is_alnum(char c)
 {
 	return is_lower_or_digit(c) || is_upper(c);
@@ -66,7 +71,7 @@ static bool cut(ol_view *v, char c, ol_view *after)
 /* part is what is wrong with the reference: it may come from an archive, and be long. */
 static int refuse(const char *what, ol_view part, const char *why, ol_error *err)
 {
-	ol_auto_str ol_str safe = OL_STR(4 * OL_REFERENCE_NAME_MAX);
+	ol_auto_str ol_str safe = OL_STR((size_t)4 * OL_REFERENCE_NAME_MAX);
 
 	if (part.size > OL_REFERENCE_NAME_MAX)
 		part.size = OL_REFERENCE_NAME_MAX;
@@ -90,7 +95,7 @@ static bool is_host(ol_view v)
 
 	if (v.size > 2 && v.data[0] == '[' && v.data[v.size - 1] == ']') {
 		for (size_t i = 1; i < v.size - 1; i++)
-			if (!is_digit(v.data[i]) && !memchr("abcdefABCDEF:", v.data[i], 13))
+			if (!is_digit(v.data[i]) && !is_one_of(v.data[i], "abcdefABCDEF:"))
 				return false;
 		return true;
 	}
@@ -167,7 +172,7 @@ static bool is_tag(ol_view v)
 	if (v.size == 0 || v.size > OL_TAG_MAX || v.data[0] == '.' || v.data[0] == '-')
 		return false;
 	for (size_t i = 0; i < v.size; i++)
-		if (!is_alnum(v.data[i]) && !memchr("_.-", v.data[i], 3))
+		if (!is_alnum(v.data[i]) && !is_one_of(v.data[i], "_.-"))
 			return false;
 	return true;
 }

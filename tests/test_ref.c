@@ -66,12 +66,25 @@ static void a_reference_has_one_canonical_name(void **state)
 	}
 }
 
-static void what_is_not_a_reference_is_refused_with_words(void **state)
+struct refusal {
+	const char *text, *words;
+	bool hint;
+};
+
+static void check_refusal(const struct refusal *c)
 {
-	static const struct {
-		const char *text, *words;
-		bool hint;
-	} cases[] = {
+	ol_ref ref = { .tag = "untouched" };
+	ol_error err = { 0 };
+
+	CHECK_INT(c->text, OL_EINVAL, ol_ref_parse(c->text, &ref, &err));
+	CHECK_STR(c->text, c->words, err.text);
+	CHECK_INT(c->text, c->hint, err.hint[0] != '\0');
+	CHECK_STR(c->text, "untouched", ref.tag);
+}
+
+static void what_is_not_a_name_is_refused_with_words(void **state)
+{
+	static const struct refusal cases[] = {
 		{ "", "the name of an image is empty", false },
 		{ "Alpine", "repository \"Alpine\" has upper-case letters", true },
 		{ "reg.example/App", "repository \"App\" has upper-case letters", true },
@@ -102,6 +115,16 @@ static void what_is_not_a_reference_is_refused_with_words(void **state)
 		{ "\x1b[2J", "repository \"\\x1b[2J\" has upper-case letters", true },
 		{ "caf\xc3\xa9", "repository \"caf\xc3\xa9\" is not a name", false },
 		{ "a%2fb", "repository \"a%2fb\" is not a name", false },
+	};
+
+	(void)state;
+	OL_EACH (cases, c)
+		check_refusal(c);
+}
+
+static void what_is_not_a_registry_tag_or_digest_is_refused_with_words(void **state)
+{
+	static const struct refusal cases[] = {
 		{ "A_b/c", "registry \"A_b\" is not a host name with an optional port", false },
 		{ "-a.example/b",
 			"registry \"-a.example\" is not a host name with an optional port", false },
@@ -143,15 +166,8 @@ static void what_is_not_a_reference_is_refused_with_words(void **state)
 	};
 
 	(void)state;
-	OL_EACH (cases, c) {
-		ol_ref ref = { .tag = "untouched" };
-		ol_error err = { 0 };
-
-		CHECK_INT(c->text, OL_EINVAL, ol_ref_parse(c->text, &ref, &err));
-		CHECK_STR(c->text, c->words, err.text);
-		CHECK_INT(c->text, c->hint, err.hint[0] != '\0');
-		CHECK_STR(c->text, "untouched", ref.tag);
-	}
+	OL_EACH (cases, c)
+		check_refusal(c);
 }
 
 static void a_digest_that_cannot_be_verified_is_unsupported(void **state)
@@ -224,7 +240,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_reference_has_one_canonical_name),
-		cmocka_unit_test(what_is_not_a_reference_is_refused_with_words),
+		cmocka_unit_test(what_is_not_a_name_is_refused_with_words),
+		cmocka_unit_test(what_is_not_a_registry_tag_or_digest_is_refused_with_words),
 		cmocka_unit_test(a_digest_that_cannot_be_verified_is_unsupported),
 		cmocka_unit_test(lengths_have_bounds),
 		cmocka_unit_test(a_name_leaves_out_tag_and_digest),
