@@ -11,29 +11,32 @@ typedef struct ol_image_row {
 	ol_digest id;           /* config digest */
 	ol_digest manifest;
 	ol_platform platform;
-	int64_t created;        /* of the image, from its config; Unix seconds */
+	int64_t created; /* of the image, from its config; Unix seconds */
 	int64_t pulled;
-	uint64_t size;          /* bytes of the layer tars */
-	unsigned containers;    /* that use it */
+	uint64_t size;       /* bytes of the layer tars */
+	unsigned containers; /* that use it */
 	const ol_config *config;
 } ol_image_row;
 
 typedef struct ol_list_options {
-	bool all;               /* one row per platform present */
-	const char *match;      /* a reference or glob, or NULL */
-	const char *const *filters; /* "dangling=true", "label=k=v", "before=…", "since=…", "reference=…"; ended by NULL */
+	bool all;                   /* one row per platform present */
+	const char *match;          /* a reference or glob, or NULL */
+	const char *const *filters; /* "dangling=true", "label=k=v", "before=…", "since=…",
+				       "reference=…"; ended by NULL */
 } ol_list_options;
 
 /* Newest first, as docker. */
 int ol_list_images(ol_session *session, const ol_list_options *options,
 	int (*call)(void *ctx, const ol_image_row *row, ol_error *err), void *ctx, ol_error *err);
 
-/* Docker's inspect document of an image (Id, RepoTags, RepoDigests, Created, Config, Architecture, Os, Size, RootFS …). */
-int ol_inspect_image(ol_session *session, const char *name, const ol_platform *platform, ol_json **out, ol_error *err);
+/* Docker's inspect document of an image (Id, RepoTags, RepoDigests, Created, Config, Architecture,
+ * Os, Size, RootFS …). */
+int ol_inspect_image(ol_session *session, const char *name, const ol_platform *platform,
+	ol_json **out, ol_error *err);
 
 /* `history`, newest first. */
 typedef struct ol_history_row {
-	ol_digest id;         /* image ID for the top row, else unset ("<missing>") */
+	ol_digest id; /* image ID for the top row, else unset ("<missing>") */
 	int64_t created;
 	const char *created_by, *comment;
 	uint64_t size;

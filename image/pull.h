@@ -3,12 +3,14 @@
 #include "image/session.h"
 
 typedef struct ol_pull_options {
-	const char *ref;             /* as typed */
-	const ol_platform *platforms; /* none: the host's (or DOCKER_DEFAULT_PLATFORM, which cmd/ has looked at) */
+	const char *ref;              /* as typed */
+	const ol_platform *platforms; /* none: the host's (or DOCKER_DEFAULT_PLATFORM, which cmd/
+					 has looked at) */
 	size_t platform_count;
 	bool all_platforms;
 	bool keep_blobs; /* --keep-blobs: the compressed layers too */
-	bool durable;    /* --durable: fsynced before return; else the caller syncs behind (ol_session_sync_behind) */
+	bool durable;    /* --durable: fsynced before return; else the caller syncs behind
+			    (ol_session_sync_behind) */
 } ol_pull_options;
 
 typedef struct ol_pull_result {
@@ -20,6 +22,8 @@ typedef struct ol_pull_result {
 } ol_pull_result;
 
 /* Pulls an image so that it can be mounted: design.md section 5. */
-int ol_pull(ol_session *session, const ol_pull_options *options, ol_pull_result *out, ol_error *err);
-/* A detached child fsyncs what is `written`; it closes the standard descriptors and may be killed at any time. */
+int ol_pull(
+	ol_session *session, const ol_pull_options *options, ol_pull_result *out, ol_error *err);
+/* A detached child fsyncs what is `written`; it closes the standard descriptors and may be killed
+ * at any time. */
 int ol_session_sync_behind(ol_session *session, ol_error *err);

@@ -17,7 +17,7 @@ typedef struct ol_run_options {
 	bool remove;         /* --rm */
 	const char *name;    /* --name, or NULL: made up */
 	const char *runtime; /* NULL: ours */
-	const char *cidfile, *pidfile;
+	const char *cidfile; /* --cidfile: the id is written there; it must not exist. NULL: none */
 	ol_container_options container;
 } ol_run_options;
 
@@ -26,7 +26,10 @@ int ol_run(ol_session *session, const ol_run_options *options, int *status, ol_e
 
 /* ps: newest first. */
 int ol_list_containers(ol_session *session, bool all,
-	int (*call)(void *ctx, const ol_container_info *info, ol_error *err), void *ctx, ol_error *err);
+	int (*call)(void *ctx, const ol_container_info *info, ol_error *err), void *ctx,
+	ol_error *err);
+/* `inspect` of a container, in Docker's shape. */
+int ol_inspect_container(ol_session *session, const char *name, ol_json **out, ol_error *err);
 /* rm: OL_EBUSY when it runs, unless force (which kills it). */
 int ol_remove_container(ol_session *session, const char *name, bool force, ol_error *err);
 
@@ -38,7 +41,10 @@ typedef struct ol_expose_options {
 } ol_expose_options;
 int ol_expose(ol_session *session, const ol_expose_options *options, char **path, ol_error *err);
 int ol_unexpose(ol_session *session, const char *target_or_image, ol_error *err);
-int ol_list_mounts(ol_session *session, int (*call)(void *ctx, const ol_mount_info *info, ol_error *err), void *ctx, ol_error *err);
+int ol_list_mounts(ol_session *session,
+	int (*call)(void *ctx, const ol_mount_info *info, ol_error *err), void *ctx, ol_error *err);
 
-/* bundle REF DIR: config.json and rootfs (mounted, writable) for any OCI runtime; `umount DIR` ends it. */
-int ol_make_bundle(ol_session *session, const ol_run_options *options, const char *dir, ol_error *err);
+/* bundle REF DIR: config.json and rootfs (mounted, writable) for any OCI runtime; `umount DIR` ends
+ * it. */
+int ol_make_bundle(
+	ol_session *session, const ol_run_options *options, const char *dir, ol_error *err);

@@ -1,7 +1,8 @@
 #pragma once
 
 /*
- * What every use case needs: the store, the driver, how to reach registries, who listens. One a command.
+ * What every use case needs: the store, the driver, how to reach registries, who listens. One a
+ * command.
  */
 #include "base/cancel.h"
 #include "base/event.h"
@@ -23,25 +24,32 @@ typedef struct ol_session_options {
 	int retries; /* -1: the default */
 	ol_cancel *cancel;
 	ol_listener listener;
+	const char
+		*program; /* what ol_session_sync_behind starts ("/proc/self/exe"); NULL: nothing */
 } ol_session_options;
 
+/* Strings, cancel and listener are lent for the session's life. Opens the store; registry and
+ * driver come at first use. */
 int ol_session_open(const ol_session_options *options, ol_session **out, ol_error *err);
 void ol_session_close(ol_session *session);
 OL_DEFINE_AUTO(ol_session, ol_session_close)
 ol_store *ol_session_store(ol_session *session); /* lent */
-const char *ol_session_driver(ol_session *session, const char **why); /* chosen at first use; NULL when none works */
+const char *ol_session_driver(
+	ol_session *session, const char **why); /* chosen at first use; NULL when none works */
 
 /* An image found in the store. */
 typedef struct ol_image {
-	ol_ref ref;            /* the name it was asked by, where it was a name */
+	ol_ref ref; /* the name it was asked by, where it was a name */
 	bool has_ref;
-	ol_digest root;        /* manifest or index */
-	ol_digest manifest;    /* of the platform */
+	ol_digest root;          /* manifest or index */
+	ol_digest manifest;      /* of the platform */
 	ol_digest config_digest; /* = image ID */
-	ol_document *document; /* owned: the manifest */
-	ol_config *config;     /* owned */
+	ol_document *document;   /* owned: the manifest */
+	ol_config *config;       /* owned */
 } ol_image;
-/* By name (familiar or canonical), image ID or a unique prefix of it, digest (with or without sha256:), name@digest. platform NULL: the host's, else the one there
- * is. OL_ENOTFOUND: "No such image: x". */
-int ol_image_find(ol_session *session, const char *text, const ol_platform *platform, ol_image *out, ol_error *err);
+/* By name (familiar or canonical), image ID or a unique prefix of it, digest (with or without
+ * sha256:), name@digest. platform NULL: the host's, else the one there is. OL_ENOTFOUND: "No such
+ * image: x". */
+int ol_image_find(ol_session *session, const char *text, const ol_platform *platform, ol_image *out,
+	ol_error *err);
 void ol_image_done(ol_image *image);

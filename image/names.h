@@ -2,7 +2,9 @@
 
 #include "image/session.h"
 
+/* source: as ol_image_find takes it. target: a new name, which then means that image. */
 int ol_tag(ol_session *session, const char *source, const char *target, ol_error *err);
+/* The name goes, the image stays, as <none> when it was its last. */
 int ol_untag(ol_session *session, const char *name, ol_error *err);
 
 /* What rmi did, told one by one: "Untagged: …", "Deleted: sha256:…". */
@@ -10,7 +12,7 @@ typedef struct ol_removed {
 	bool untagged;
 	const char *text;
 } ol_removed;
-/* By name: removes that name, and the image if it was the last. By ID: refuses when it has several names unless force. OL_EBUSY when a
- * container uses it, unless force. */
+/* By name: removes that name, and the image if it was the last. By ID: refuses when it has several
+ * names unless force. OL_EBUSY when a container uses it, unless force. */
 int ol_remove_image(ol_session *session, const char *name, bool force,
 	void (*call)(void *ctx, const ol_removed *removed), void *ctx, ol_error *err);

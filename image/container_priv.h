@@ -1,0 +1,37 @@
+#pragma once
+
+#include "image/run.h"
+#include "image/session_priv.h"
+#include "snapshot/rootfs.h"
+
+/* 64 random hex digits and a NUL. */
+typedef struct ol_use_id {
+	char text[65];
+} ol_use_id;
+int ol_use_id_new(ol_use_id *out, ol_error *err);
+/* A name for people, "steady_capstan", made from the id. */
+char *ol_container_name_of(const char *id);
+
+/* An image's layers, ready to be mounted, and the folder of whoever mounts them. */
+typedef struct ol_stage {
+	ol_layer_stack stack;
+	int dir_fd;   /* containers/<id>/ */
+	char *dir;    /* owned: its absolute path */
+	char *rootfs; /* owned: where the root is mounted */
+	bool held;    /* the layers are mounted under the run root, in our name */
+} ol_stage;
+/* rootfs NULL: <dir>/rootfs. */
+int ol_stage_open(ol_session *session, const char *id, const ol_config *config, const char *rootfs,
+	ol_stage *out, ol_error *err);
+/* mode: writable or not. The note, if any, is told to the listener. */
+int ol_stage_hold(
+	ol_session *session, ol_stage *stage, const char *id, bool writable, ol_error *err);
+int ol_stage_mount(
+	ol_session *session, ol_stage *stage, const char *id, bool writable, ol_error *err);
+void ol_stage_done(ol_stage *stage);
+
+/* Makes an image visible at target (an existing directory, or made) and records it; *stage is the
+ * caller's to end, info too. */
+int ol_mount_image(ol_session *session, const ol_image *image, const char *text, const char *target,
+	bool writable, ol_mount_info *out, ol_stage *stage, ol_error *err);
+int ol_unmount_image(ol_session *session, const ol_mount_info *info, ol_error *err);

@@ -1,0 +1,141 @@
+/*
+ * What the store lists for an image in index.json, so that it reads as an OCI image layout. Where
+ * the compressed layers are there, that is the image as pulled; where only their tars are, a
+ * derived manifest: the same config, hence the same image ID, over the uncompressed layers.
+ */
+#include <string.h>
+
+#include "base/alloc.h"
+#include "image/pull_priv.h"
+
+static ol_json *descriptor_json(const char *media_type, const ol_digest *digest, uint64_t size)
+{
+	ol_json *json = ol_json_object();
+
+	ol_json_set_text(json, "mediaType", media_type);
+	ol_json_set_text(json, "digest", ol_digest_format(digest).text);
+	ol_json_set_int(json, "size", (int64_t)size);
+	return json;
+}
+
+static bool has_all_blobs(ol_store *store, const ol_document *manifest)
+{
+	for (size_t i = 0; i < manifest->layer_count; i++)
+		if (!ol_blob_exists(store, &manifest->layers[i].digest))
+			return false;
+	return true;
+}
+
+/* Keeps the document and says what it is. Takes json. */
+static int put(
+	ol_store *store, ol_json *json, const char *media_type, ol_resolved *out, ol_error *err)
+{
+	ol_auto(ol_json_free) ol_json *owned = json;
+	ol_auto_str ol_str text = OL_STR(OL_MANIFEST_BYTES_MAX);
+	int rc = ol_json_format(owned, OL_JSON_SORTED, &text, err);
+
+	if (rc < 0)
+		return rc;
+	*out = (ol_resolved){ .digest = ol_digest_of(OL_SHA256, text.data, text.size),
+		.size = text.size };
+	(void)snprintf(out->media_type, sizeof out->media_type, "%s", media_type);
+	return ol_blob_put(store, &out->digest, ol_buf_view(&text), false, err);
+}
+
+static int derive_manifest(
+	ol_pull_state *pull, const ol_pull_image *image, ol_resolved *out, ol_error *err)
+{
+	ol_store *store = pull->session->store;
+	const ol_config *config = image->config;
+	ol_autofree ol_digest *children =
+		ol_alloc_array(config->diff_id_count + 1, sizeof *children);
+	ol_json *json = ol_json_object(), *layers = ol_json_array();
+	int rc;
+
+	children[0] = image->document->config.digest;
+	ol_json_set_int(json, "schemaVersion", 2);
+	ol_json_set_text(json, "mediaType", OL_MEDIA_OCI_MANIFEST);
+	ol_json_set(json, "config",
+		descriptor_json(OL_MEDIA_OCI_CONFIG, &image->document->config.digest,
+			image->document->config.size));
+	for (size_t i = 0; i < config->diff_id_count; i++) {
+		ol_blob_info info = { 0 };
+
+		rc = ol_blob_stat(store, &config->diff_ids[i], &info, err);
+		if (rc < 0) {
+			ol_json_free(layers);
+			ol_json_free(json);
+			return ol_wrap(err, rc, "layer %zu of %zu", i + 1, config->diff_id_count);
+		}
+		children[i + 1] = config->diff_ids[i];
+		ol_json_push(layers,
+			descriptor_json(OL_MEDIA_OCI_LAYER, &config->diff_ids[i], info.size));
+	}
+	ol_json_set(json, "layers", layers);
+	rc = put(store, json, OL_MEDIA_OCI_MANIFEST, out, err);
+	if (rc == OL_OK)
+		rc = ol_lease_add(pull->lease, &out->digest, err);
+	if (rc == OL_OK)
+		rc = ol_blob_set_edges(
+			store, &out->digest, children, config->diff_id_count + 1, err);
+	return rc;
+}
+
+static int list_image(
+	ol_pull_state *pull, const ol_pull_image *image, ol_resolved *out, ol_error *err)
+{
+	ol_blob_info info;
+	int rc;
+
+	if (!has_all_blobs(pull->session->store, image->document))
+		return derive_manifest(pull, image, out, err);
+	rc = ol_blob_stat(pull->session->store, &image->manifest, &info, err);
+	*out = (ol_resolved){ .digest = image->manifest, .size = info.size };
+	(void)snprintf(out->media_type, sizeof out->media_type, "%s", image->document->media_type);
+	return rc;
+}
+
+static int list_platforms(ol_pull_state *pull, ol_resolved *out, ol_error *err)
+{
+	ol_autofree ol_digest *children = ol_alloc_array(pull->count, sizeof *children);
+	ol_json *index = ol_json_object(), *manifests = ol_json_array();
+	int rc = OL_OK;
+
+	for (size_t i = 0; rc == OL_OK && i < pull->count; i++) {
+		const ol_platform *p = &pull->images[i].platform;
+		ol_resolved one = { 0 };
+		ol_json *entry, *platform;
+
+		rc = list_image(pull, &pull->images[i], &one, err);
+		children[i] = one.digest;
+		entry = descriptor_json(one.media_type, &one.digest, one.size);
+		platform = ol_json_object();
+		ol_json_set_text(platform, "os", p->os);
+		ol_json_set_text(platform, "architecture", p->architecture);
+		if (*p->variant)
+			ol_json_set_text(platform, "variant", p->variant);
+		ol_json_set(entry, "platform", platform);
+		ol_json_push(manifests, entry);
+	}
+	ol_json_set_int(index, "schemaVersion", 2);
+	ol_json_set_text(index, "mediaType", OL_MEDIA_OCI_INDEX);
+	ol_json_set(index, "manifests", manifests);
+	if (rc < 0) {
+		ol_json_free(index);
+		return rc;
+	}
+	rc = put(pull->session->store, index, OL_MEDIA_OCI_INDEX, out, err);
+	if (rc == OL_OK)
+		rc = ol_lease_add(pull->lease, &out->digest, err);
+	if (rc == OL_OK)
+		rc = ol_blob_set_edges(
+			pull->session->store, &out->digest, children, pull->count, err);
+	return rc;
+}
+
+int ol_pull_derive(ol_pull_state *pull, ol_resolved *listed, ol_error *err)
+{
+	if (pull->count == 1)
+		return list_image(pull, &pull->images[0], listed, err);
+	return list_platforms(pull, listed, err);
+}

@@ -1,0 +1,185 @@
+/* tag, untag, rmi: names come and go; the image goes with its last one. */
+#include "image/names.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "image/session_priv.h"
+#include "store/gc.h"
+#include "store/name.h"
+#include "store/use.h"
+
+int ol_tag(ol_session *session, const char *source, const char *target, ol_error *err)
+{
+	ol_image image = { 0 };
+	ol_ref ref;
+	int rc = ol_ref_parse(target, &ref, err);
+
+	if (rc < 0)
+		return rc;
+	if (ol_digest_is_set(&ref.digest))
+		return ol_fail(
+			err, OL_EINVAL, "%.255s has a digest: a name to give has none", target);
+	rc = ol_image_find(session, source, NULL, &image, err);
+	if (rc < 0)
+		return rc;
+	rc = ol_name_set(session->store,
+		&(ol_name_info){ .name = ol_ref_format(&ref).text,
+			.repo = "",
+			.root = image.root,
+			.media_type = "",
+			.created = ol_unix_now() },
+		err);
+	ol_image_done(&image);
+	return rc;
+}
+
+int ol_untag(ol_session *session, const char *name, ol_error *err)
+{
+	ol_ref ref;
+	int rc = ol_ref_parse(name, &ref, err);
+
+	if (rc < 0)
+		return rc;
+	rc = ol_name_remove(session->store, ol_ref_format(&ref).text, true, err);
+	return rc == OL_ENOTFOUND ? ol_fail(err, rc, "No such image: %.255s", name) : rc;
+}
+
+/* All names of one root, and who uses its image. */
+struct owners {
+	const ol_digest *root, *config;
+	char **names; /* owned */
+	size_t count, cap;
+	char *container; /* owned; the short id of one that uses it */
+};
+
+static int see_name(void *ctx, const ol_name_info *info, ol_error *err)
+{
+	struct owners *owners = ctx;
+
+	(void)err;
+	if (!*info->name || !ol_digest_eq(&info->root, owners->root))
+		return OL_OK;
+	OL_GROW(owners->names, owners->count, owners->cap);
+	owners->names[owners->count++] = ol_strdup(info->name);
+	return OL_OK;
+}
+
+static int see_container(void *ctx, const ol_container_info *info, ol_error *err)
+{
+	struct owners *owners = ctx;
+
+	(void)err;
+	if (!owners->container && ol_digest_eq(&info->config, owners->config))
+		owners->container = ol_strndup(info->id, 12);
+	return OL_OK;
+}
+
+static void owners_done(struct owners *owners)
+{
+	for (size_t i = 0; i < owners->count; i++)
+		free(owners->names[i]);
+	free(owners->names);
+	free(owners->container);
+}
+
+struct removal {
+	ol_session *session;
+	bool force;
+	void (*call)(void *ctx, const ol_removed *removed);
+	void *ctx;
+};
+
+static void say(const struct removal *removal, bool untagged, const char *text)
+{
+	if (removal->call)
+		removal->call(removal->ctx, &(ol_removed){ .untagged = untagged, .text = text });
+}
+
+static int refuse_use(const struct owners *owners, const char *name, ol_error *err)
+{
+	ol_fail(err, OL_EBUSY, "unable to remove %.255s: container %s is using it", name,
+		owners->container);
+	return ol_hint(err, OL_EBUSY,
+		"remove the container with `orlop rm %s`, or force it with -f", owners->container);
+}
+
+static int untag(const struct removal *removal, const char *name, ol_error *err)
+{
+	ol_ref ref;
+	int rc = ol_name_remove(removal->session->store, name, false, err);
+
+	if (rc == OL_OK)
+		say(removal, true,
+			ol_ref_parse(name, &ref, NULL) == OL_OK ? ol_ref_format_familiar(&ref).text
+								: name);
+	return rc;
+}
+
+/* The last name goes: so does the image, and what only it needed. */
+static int drop(const struct removal *removal, const ol_image *image, const struct owners *owners,
+	ol_error *err)
+{
+	ol_session *session = removal->session;
+	ol_gc_result gone;
+	int rc = OL_OK;
+
+	for (size_t i = 0; rc == OL_OK && i < owners->count; i++)
+		rc = untag(removal, owners->names[i], err);
+	if (rc == OL_OK)
+		rc = ol_name_remove_root(session->store, &image->root, err);
+	if (rc == OL_ENOTFOUND)
+		rc = OL_OK;
+	if (rc == OL_OK)
+		rc = ol_gc(session->store, session->options.cancel, &gone, err);
+	if (rc == OL_OK)
+		say(removal, false, ol_digest_format(&image->config_digest).text);
+	return rc;
+}
+
+static int remove_found(const struct removal *removal, const char *name, const ol_image *image,
+	struct owners *owners, ol_error *err)
+{
+	ol_store *store = removal->session->store;
+	const ol_ref_string full = ol_ref_format(&image->ref);
+	const bool by_tag = image->has_ref && !ol_digest_is_set(&image->ref.digest);
+	int rc;
+
+	owners->root = &image->root;
+	owners->config = &image->config_digest;
+	rc = ol_name_each(store, see_name, owners, err);
+	if (rc == OL_OK)
+		rc = ol_container_each(store, see_container, owners, err);
+	if (rc < 0)
+		return rc;
+	/* A name of several just goes, whoever uses the image. */
+	if (by_tag && owners->count > 1)
+		return untag(removal, full.text, err);
+	if (owners->container && !removal->force)
+		return refuse_use(owners, name, err);
+	if (!by_tag && owners->count > 1 && !removal->force) {
+		ol_fail(err, OL_EBUSY, "unable to remove %.255s: it has %zu names", name,
+			owners->count);
+		return ol_hint(err, OL_EBUSY, "remove them one by one, or all with -f");
+	}
+	return drop(removal, image, owners, err);
+}
+
+int ol_remove_image(ol_session *session, const char *name, bool force,
+	void (*call)(void *ctx, const ol_removed *removed), void *ctx, ol_error *err)
+{
+	const struct removal removal = {
+		.session = session, .force = force, .call = call, .ctx = ctx
+	};
+	struct owners owners = { 0 };
+	ol_image image = { 0 };
+	int rc = ol_image_find(session, name, NULL, &image, err);
+
+	if (rc < 0)
+		return rc;
+	rc = remove_found(&removal, name, &image, &owners, err);
+	owners_done(&owners);
+	ol_image_done(&image);
+	return rc;
+}

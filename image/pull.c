@@ -1,0 +1,387 @@
+/*
+ * Pulling an image, as a story:
+ *
+ *	resolve     what does the reference mean now?            one HEAD
+ *	is_complete then nothing is fetched                      no GET
+ *	documents   index → platforms → manifests → configs      each hashed against its descriptor
+ *	layers      all that are missing at once                 pull_layers.c
+ *	chains      layers that lean on those below              pull_chains.c
+ *	keep        edges, then the name: only now is it listed
+ *
+ * What is in is in: each verified blob and layer is kept as soon as it is whole, under the pull's
+ *lease, so that a pull that was killed goes on where it stopped. Only the last step makes an image
+ *of it.
+ */
+#include "image/pull.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/trace.h"
+#include "image/pull_priv.h"
+#include "store/name.h"
+
+static void image_done(ol_pull_image *image)
+{
+	ol_document_free(image->document);
+	ol_config_free(image->config);
+}
+
+static void pull_done(ol_pull_state *pull)
+{
+	for (size_t i = 0; i < pull->count; i++)
+		image_done(&pull->images[i]);
+	free(pull->images);
+	ol_document_free(pull->root);
+	ol_lease_end(pull->lease);
+}
+
+/* A manifest or index: from the store where it is there, else from the registry, verified and kept.
+ */
+static int get_document(ol_pull_state *pull, const ol_digest *digest, const char *media_type,
+	ol_document **out, ol_error *err)
+{
+	ol_store *store = pull->session->store;
+	ol_auto_buf ol_buf body = OL_BUF(OL_MANIFEST_BYTES_MAX);
+	ol_resolved got = { 0 };
+	int rc;
+
+	rc = ol_lease_add(pull->lease, digest, err);
+	if (rc < 0)
+		return rc;
+	if (ol_blob_exists(store, digest) &&
+		ol_document_load(store, digest, media_type, out, NULL) == OL_OK)
+		return OL_OK;
+	rc = ol_session_registry(pull->session, &pull->registry, err);
+	if (rc < 0)
+		return rc;
+	rc = ol_registry_get_manifest(pull->registry, &pull->ref, digest, &body, &got, err);
+	if (rc < 0)
+		return rc;
+	rc = ol_document_parse(
+		ol_buf_view(&body), *media_type ? media_type : got.media_type, out, err);
+	if (rc < 0)
+		return ol_wrap(err, rc, "manifest %s", ol_digest_format(digest).text);
+	rc = ol_blob_put(store, digest, ol_buf_view(&body), false, err);
+	if (rc < 0) {
+		ol_document_free(*out);
+		*out = NULL;
+	}
+	return rc;
+}
+
+static int get_config(
+	ol_pull_state *pull, const ol_descriptor *descriptor, ol_config **out, ol_error *err)
+{
+	ol_store *store = pull->session->store;
+	ol_auto_buf ol_buf body = OL_BUF(OL_CONFIG_BYTES_MAX);
+	int rc;
+
+	rc = ol_lease_add(pull->lease, &descriptor->digest, err);
+	if (rc < 0)
+		return rc;
+	if (ol_blob_exists(store, &descriptor->digest) &&
+		ol_config_load(store, &descriptor->digest, out, NULL) == OL_OK)
+		return OL_OK;
+	if (descriptor->data.size) {
+		rc = ol_buf_add(&body, descriptor->data.data, descriptor->data.size);
+	} else {
+		rc = ol_session_registry(pull->session, &pull->registry, err);
+		if (rc == OL_OK)
+			rc = ol_registry_get_small_blob(pull->registry, &pull->ref, descriptor,
+				OL_CONFIG_BYTES_MAX, &body, err);
+	}
+	if (rc < 0)
+		return ol_wrap(err, rc, "config %s", ol_digest_format(&descriptor->digest).text);
+	rc = ol_blob_put(store, &descriptor->digest, ol_buf_view(&body), false, err);
+	if (rc == OL_OK)
+		rc = ol_config_parse(ol_buf_view(&body), out, err);
+	return rc < 0 ? ol_wrap(err, rc, "config %s", ol_digest_format(&descriptor->digest).text)
+		      : OL_OK;
+}
+
+/* What cannot be unpacked is refused before any layer is fetched. */
+static int check_image(const ol_document *manifest, const ol_config *config, ol_error *err)
+{
+	if (config->diff_id_count != manifest->layer_count)
+		return ol_fail(err, OL_ECORRUPT, "the config lists %zu layers, the manifest %zu",
+			config->diff_id_count, manifest->layer_count);
+	for (size_t i = 0; i < manifest->layer_count; i++) {
+		const ol_descriptor *layer = &manifest->layers[i];
+
+		if (layer->media.encrypted)
+			return ol_fail(err, OL_EUNSUPPORTED, "layer %zu of %zu is encrypted (%s)",
+				i + 1, manifest->layer_count, layer->media_type);
+		if (layer->media.kind != OL_MEDIA_LAYER)
+			return ol_fail(err, OL_EUNSUPPORTED,
+				"layer %zu of %zu has the type \"%.80s\", which is no layer's",
+				i + 1, manifest->layer_count, layer->media_type);
+		if (config->diff_ids[i].algorithm != OL_SHA256)
+			return ol_fail(err, OL_EUNSUPPORTED, "DiffID %zu is not sha256", i + 1);
+	}
+	return OL_OK;
+}
+
+/* Takes document. */
+static int add_image(
+	ol_pull_state *pull, const ol_digest *digest, ol_document *document, ol_error *err)
+{
+	ol_pull_image image = { .manifest = *digest, .document = document };
+	int rc;
+
+	for (size_t i = 0; i < pull->count; i++)
+		if (ol_digest_eq(&pull->images[i].manifest, digest)) {
+			ol_document_free(document);
+			return OL_OK;
+		}
+	if (!ol_document_is_image(document)) {
+		rc = ol_fail(err, OL_EUNSUPPORTED, "is an artifact (%s), not an image",
+			document->artifact_type ? document->artifact_type
+						: document->config.media_type);
+		ol_document_free(document);
+		return rc;
+	}
+	rc = get_config(pull, &document->config, &image.config, err);
+	if (rc == OL_OK)
+		rc = check_image(document, image.config, err);
+	if (rc < 0) {
+		image_done(&image);
+		return rc;
+	}
+	image.platform = image.config->platform;
+	OL_GROW(pull->images, pull->count, pull->cap);
+	pull->images[pull->count++] = image;
+	return OL_OK;
+}
+
+static int add_entry(ol_pull_state *pull, const ol_descriptor *entry, const ol_platform *want,
+	unsigned depth, ol_error *err);
+
+static int add_from_index(ol_pull_state *pull, const ol_document *index, const ol_platform *want,
+	unsigned depth, ol_error *err)
+{
+	const ol_descriptor *entry = NULL;
+	int rc;
+
+	if (depth >= OL_INDEX_DEPTH_MAX)
+		return ol_fail(
+			err, OL_ELIMIT, "indexes are nested more than %d deep", OL_INDEX_DEPTH_MAX);
+	if (want) {
+		rc = ol_index_choose(index, want, &entry, err);
+		return rc < 0 ? rc : add_entry(pull, entry, want, depth, err);
+	}
+	for (size_t i = 0; i < index->manifest_count; i++) {
+		if (ol_descriptor_is_attestation(&index->manifests[i]))
+			continue;
+		rc = add_entry(pull, &index->manifests[i], NULL, depth, err);
+		if (rc < 0)
+			return rc;
+	}
+	return OL_OK;
+}
+
+static int add_entry(ol_pull_state *pull, const ol_descriptor *entry, const ol_platform *want,
+	unsigned depth, ol_error *err)
+{
+	ol_document *document = NULL;
+	int rc = get_document(pull, &entry->digest, entry->media_type, &document, err);
+
+	if (rc < 0)
+		return rc;
+	if (document->kind == OL_DOCUMENT_MANIFEST)
+		return add_image(pull, &entry->digest, document, err);
+	rc = add_from_index(pull, document, want, depth + 1, err);
+	ol_document_free(document);
+	return rc;
+}
+
+static int warn_platform(ol_pull_state *pull, const ol_platform *want)
+{
+	const ol_platform *have = &pull->images[0].platform;
+
+	if (ol_platform_match(want, have) < 0)
+		ol_tell_text(&pull->session->options.listener, OL_EVENT_WARNING,
+			"the image's platform (%s) does not match the one asked for (%s)",
+			ol_platform_format(have).text, ol_platform_format(want).text);
+	return OL_OK;
+}
+
+static int get_documents(ol_pull_state *pull, ol_error *err)
+{
+	const ol_pull_options *o = pull->options;
+	ol_platform want;
+	int rc = get_document(
+		pull, &pull->resolved.digest, pull->resolved.media_type, &pull->root, err);
+
+	if (rc == OL_OK)
+		rc = ol_platform_wanted(o->platform_count ? &o->platforms[0] : NULL, &want, err);
+	if (rc < 0)
+		return rc;
+	if (pull->root->kind == OL_DOCUMENT_MANIFEST) {
+		rc = add_image(pull, &pull->resolved.digest, ol_steal(&pull->root), err);
+		return rc < 0 ? rc : warn_platform(pull, &want);
+	}
+	if (o->all_platforms)
+		return add_from_index(pull, pull->root, NULL, 0, err);
+	rc = add_from_index(pull, pull->root, &want, 0, err);
+	for (size_t i = 1; rc == OL_OK && i < o->platform_count; i++)
+		rc = add_from_index(pull, pull->root, &o->platforms[i], 0, err);
+	return rc;
+}
+
+bool ol_layer_is_usable(ol_pull_state *pull, const ol_digest *diff_id)
+{
+	ol_store *store = pull->session->store;
+	ol_layer_info info;
+
+	if (ol_layer_get(store, diff_id, false, &info, NULL) < 0)
+		return false;
+	if (pull->options->keep_blobs && !ol_blob_exists(store, &info.blob))
+		return false;
+	return ol_blob_exists(store, diff_id) || ol_blob_exists(store, &info.blob);
+}
+
+/* Everything that the wanted platforms of this root need is in the store. Looks at rows, reads
+ * three small documents. */
+static bool is_complete(ol_pull_state *pull)
+{
+	ol_layer_stack stack = { 0 };
+	bool complete = true;
+
+	for (size_t i = 0; complete && i < pull->count; i++) {
+		const ol_config *config = pull->images[i].config;
+
+		for (size_t k = 0; complete && k < config->diff_id_count; k++)
+			complete = ol_layer_is_usable(pull, &config->diff_ids[k]);
+		complete = complete &&
+			   ol_layer_stack_load(pull->session->store, config, &stack, NULL) == OL_OK;
+		ol_layer_stack_done(&stack);
+	}
+	return complete;
+}
+
+/* What the manifest needs to be kept, named as edges. */
+static int keep_image(
+	ol_pull_state *pull, const ol_pull_image *image, const ol_digest *derived, ol_error *err)
+{
+	const ol_config *config = image->config;
+	size_t count = 0, n = config->diff_id_count;
+	ol_autofree ol_digest *children = ol_alloc_array(2 + 3 * n, sizeof *children);
+
+	children[count++] = image->document->config.digest;
+	for (size_t i = 0; i < n; i++) {
+		children[count++] = config->diff_ids[i];
+		children[count++] = ol_chain_id(config->diff_ids, i + 1);
+		children[count++] = image->document->layers[i].digest;
+	}
+	if (ol_digest_is_set(derived) && !ol_digest_eq(derived, &image->manifest))
+		children[count++] = *derived;
+	return ol_blob_set_edges(pull->session->store, &image->manifest, children, count, err);
+}
+
+static int keep(ol_pull_state *pull, ol_error *err)
+{
+	ol_store *store = pull->session->store;
+	const bool by_digest = ol_digest_is_set(&pull->ref.digest);
+	const ol_ref_string name = ol_ref_format(&pull->ref), repo = ol_ref_name(&pull->ref);
+	ol_resolved listed = pull->resolved;
+	ol_name_info info;
+	int rc;
+
+	rc = ol_pull_derive(pull, &listed, err);
+	for (size_t i = 0; rc == OL_OK && i < pull->count; i++)
+		rc = keep_image(pull, &pull->images[i], &listed.digest, err);
+	if (rc == OL_OK && pull->root) {
+		ol_autofree ol_digest *children =
+			ol_alloc_array(pull->root->manifest_count + 1, sizeof *children);
+		size_t count = 0;
+
+		for (; count < pull->root->manifest_count; count++)
+			children[count] = pull->root->manifests[count].digest;
+		children[count++] = listed.digest;
+		rc = ol_blob_set_edges(store, &pull->resolved.digest, children, count, err);
+	}
+	if (rc < 0)
+		return rc;
+	info = (ol_name_info){
+		.name = by_digest ? "" : name.text,
+		.repo = repo.text,
+		.root = pull->resolved.digest,
+		.media_type = pull->resolved.media_type,
+		.created = ol_unix_now(),
+	};
+	return ol_name_set(store, &info, err);
+}
+
+static int resolve(ol_pull_state *pull, ol_error *err)
+{
+	ol_resolved *out = &pull->resolved;
+	ol_blob_info info;
+	int rc;
+
+	if (ol_digest_is_set(&pull->ref.digest) &&
+		ol_blob_stat(pull->session->store, &pull->ref.digest, &info, NULL) == OL_OK) {
+		/* A digest means the same for ever: what the store has need not be asked for. */
+		out->digest = pull->ref.digest;
+		out->size = info.size;
+		return OL_OK;
+	}
+	rc = ol_session_registry(pull->session, &pull->registry, err);
+	return rc < 0 ? rc : ol_registry_resolve(pull->registry, &pull->ref, out, err);
+}
+
+/* The steps of the story, between begin and done. */
+static int run(ol_pull_state *pull, ol_pull_result *out, ol_error *err)
+{
+	int rc = resolve(pull, err);
+
+	if (rc < 0)
+		return rc;
+	ol_tell(&pull->session->options.listener, &(ol_event){ .kind = OL_EVENT_RESOLVED,
+							  .digest = pull->resolved.digest,
+							  .text = pull->options->ref });
+	rc = get_documents(pull, err);
+	if (rc < 0)
+		return rc;
+	if (!*pull->resolved.media_type)
+		(void)snprintf(pull->resolved.media_type, sizeof pull->resolved.media_type, "%s",
+			pull->root ? pull->root->media_type : pull->images[0].document->media_type);
+	out->up_to_date = is_complete(pull);
+	if (!out->up_to_date) {
+		rc = ol_session_need_driver(pull->session, &pull->driver, err);
+		if (rc == OL_OK)
+			rc = ol_session_registry(pull->session, &pull->registry, err);
+		if (rc == OL_OK)
+			rc = ol_pull_layers(pull, err);
+		if (rc == OL_OK)
+			rc = ol_pull_chains(pull, err);
+	}
+	if (rc == OL_OK)
+		rc = keep(pull, err);
+	if (rc == OL_OK && pull->options->durable)
+		rc = ol_store_sync(pull->session->store, pull->session->options.cancel, err);
+	return rc;
+}
+
+int ol_pull(ol_session *session, const ol_pull_options *options, ol_pull_result *out, ol_error *err)
+{
+	ol_pull_state pull = { .session = session, .options = options };
+	ol_pull_result result = { 0 };
+	int rc = ol_ref_parse(options->ref, &pull.ref, err);
+
+	if (rc == OL_OK)
+		rc = ol_lease_begin(session->store, "pull", &pull.lease, err);
+	if (rc == OL_OK)
+		rc = run(&pull, &result, err);
+	if (rc == OL_OK) {
+		result.ref = pull.ref;
+		result.root = pull.resolved.digest;
+		result.config = pull.images[0].document->config.digest;
+		result.fetched_bytes = pull.fetched_bytes;
+		result.resumed_bytes = pull.resumed_bytes;
+		*out = result;
+	}
+	pull_done(&pull);
+	return rc < 0 ? ol_wrap(err, rc, "cannot pull %.255s", options->ref) : OL_OK;
+}

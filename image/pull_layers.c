@@ -1,0 +1,357 @@
+/*
+ * The missing layers, all at once. A job is one layer; a few threads take jobs, largest first:
+ *
+ *	registry ─▶ ingest file (in any order, resumable) ─▶ its contiguous prefix ─▶ unpack ─▶ blob
+ *+ layer rows └── fetch thread ──────────────────────────────┘   └── at most one a processor at a
+ *time ──┘
+ *
+ * More layers are fetched than decoded: the network stays busy while processors are. The first
+ *failure stops all.
+ */
+#include <pthread.h>
+#include <semaphore.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "image/pull_priv.h"
+#include "snapshot/unpack.h"
+#include "store/ingest.h"
+
+#define FETCHES_AT_ONCE   4
+#define PROGRESS_EVERY_MS 50
+
+struct work;
+
+struct job {
+	struct work *work;
+	const ol_descriptor *blob;
+	ol_digest diff_id;
+	unsigned index;            /* position among the layers shown */
+	ol_ingest *ingest;         /* while it runs */
+	_Atomic uint64_t received; /* bytes, what an earlier try left included */
+	uint64_t resumed;
+	_Atomic uint64_t told_ms;
+};
+
+struct work {
+	ol_pull_state *pull;
+	struct job *jobs; /* owned; largest first */
+	size_t count;
+	ol_cancel *stop;      /* owned; fired by the first failure */
+	sem_t decoders;       /* one slot a processor */
+	pthread_mutex_t lock; /* guards what follows */
+	size_t next;
+	int rc;
+	ol_error error;
+};
+
+static void tell(struct job *job, ol_layer_state state)
+{
+	ol_tell(&job->work->pull->session->options.listener,
+		&(ol_event){ .kind = OL_EVENT_LAYER,
+			.state = state,
+			.digest = job->blob->digest,
+			.done = state == OL_LAYER_COMPLETE || state == OL_LAYER_EXISTS
+					? job->blob->size
+					: job->received,
+			.total = job->blob->size,
+			.resumed = job->resumed,
+			.layer = job->index,
+			.layers = (unsigned)job->work->count });
+}
+
+static bool stopped(const struct job *job)
+{
+	return ol_cancel_fired(job->work->stop) ||
+	       ol_cancel_fired(job->work->pull->session->options.cancel);
+}
+
+/* From the transfer thread. */
+static int receive(void *ctx, uint64_t offset, const void *data, size_t size, ol_error *err)
+{
+	struct job *job = ctx;
+	uint64_t now = ol_now_ms();
+
+	if (stopped(job))
+		return ol_fail(err, OL_ECANCELED, "interrupted");
+	job->received += size;
+	job->work->pull->fetched_bytes += size;
+	if (now - job->told_ms >= PROGRESS_EVERY_MS) {
+		job->told_ms = now;
+		tell(job, OL_LAYER_FETCHING);
+	}
+	return ol_ingest_write(job->ingest, offset, data, size, err);
+}
+
+#define RANGES_MAX 64
+
+/* Fetches what is missing until nothing is; the ingest learns how it ended. */
+static void *fetch(void *arg)
+{
+	struct job *job = arg;
+	ol_pull_state *pull = job->work->pull;
+	ol_blob_target target = { .write = receive, .ctx = job };
+	ol_range missing[RANGES_MAX];
+	ol_fetch_range ranges[RANGES_MAX];
+	ol_error err = { 0 };
+	int rc = OL_OK;
+
+	for (size_t count;
+		rc == OL_OK && (count = ol_ingest_missing(job->ingest, missing, RANGES_MAX)) > 0;) {
+		for (size_t i = 0; i < count; i++)
+			ranges[i] = (ol_fetch_range){ missing[i].start, missing[i].end };
+		rc = ol_registry_get_blob(
+			pull->registry, &pull->ref, job->blob, ranges, count, &target, &err);
+	}
+	ol_ingest_finish(job->ingest, rc, &err);
+	if (rc == OL_OK)
+		tell(job, OL_LAYER_UNPACKING);
+	return NULL;
+}
+
+static bool arrived_elsewhere(void *ctx)
+{
+	struct job *job = ctx;
+
+	return ol_layer_is_usable(job->work->pull, &job->diff_id);
+}
+
+/* What a killed process left of its work; the bytes it received stay. */
+static int clear_staging(struct job *job, ol_error *err)
+{
+	static const char *const leftovers[] = { "tar", "index.erofs", "fs" };
+	int rc = OL_OK;
+
+	for (size_t i = 0; rc == OL_OK && i < sizeof leftovers / sizeof *leftovers; i++)
+		rc = ol_remove_tree(ol_ingest_dir_fd(job->ingest), leftovers[i], err);
+	return rc;
+}
+
+static int unpack(struct job *job, ol_unpacked *out, ol_error *err)
+{
+	struct work *work = job->work;
+	ol_reader *reader = ol_ingest_reader(job->ingest, work->stop);
+	const ol_unpack_options options = {
+		.driver = work->pull->driver,
+		.builder = { .dir_fd = ol_ingest_dir_fd(job->ingest) },
+		.compression = job->blob->media.compression,
+		.blob = job->blob->digest,
+		.blob_size = job->blob->size,
+		.diff_id = job->diff_id,
+		.cancel = work->stop,
+	};
+	int rc;
+
+	while (sem_wait(&work->decoders) < 0)
+		continue;
+	rc = ol_unpack(reader, &options, out, err);
+	(void)sem_post(&work->decoders);
+	ol_reader_close(reader);
+	return rc;
+}
+
+/* Receives and unpacks side by side. On OL_ECORRUPT the bytes are not worth keeping. */
+static int receive_and_unpack(struct job *job, ol_unpacked *out, ol_error *err)
+{
+	pthread_t fetcher;
+	int rc = clear_staging(job, err);
+
+	if (rc < 0)
+		return rc;
+	job->resumed = job->received = ol_ingest_present(job->ingest);
+	job->work->pull->resumed_bytes += job->resumed;
+	tell(job, OL_LAYER_FETCHING);
+	if (pthread_create(&fetcher, NULL, fetch, job) != 0)
+		return ol_fail(err, OL_ESYSTEM, "cannot start a thread");
+	rc = unpack(job, out, err);
+	if (rc < 0 && rc != OL_ECORRUPT)
+		ol_cancel_fire(job->work->stop);
+	(void)pthread_join(fetcher, NULL);
+	return rc;
+}
+
+static int publish(struct job *job, const ol_unpacked *unpacked, ol_error *err)
+{
+	ol_pull_state *pull = job->work->pull;
+	ol_store *store = pull->session->store;
+	const ol_built *built = &unpacked->built;
+	const int dir_fd = ol_ingest_dir_fd(job->ingest);
+	const bool keep_blob = pull->options->keep_blobs || !built->has_tar;
+	ol_layer_info info = {
+		.key = job->diff_id,
+		.diff_id = job->diff_id,
+		.leans = built->leans,
+		.tar_bytes = unpacked->tar_bytes,
+		.disk_bytes = built->disk_bytes,
+		.entries = built->entries,
+		.blob = job->blob->digest,
+		.blob_size = job->blob->size,
+		.index_digest = built->index_digest,
+	};
+	int rc = OL_OK;
+
+	(void)snprintf(info.driver, sizeof info.driver, "%s", built->driver);
+	(void)snprintf(info.media_type, sizeof info.media_type, "%s", job->blob->media_type);
+	(void)snprintf(info.origin, sizeof info.origin, "%s", ol_ref_name(&pull->ref).text);
+	if (built->has_tar)
+		rc = ol_blob_adopt(store, &job->diff_id, unpacked->tar_bytes, dir_fd, "tar", err);
+	if (rc == OL_OK)
+		rc = ol_layer_put(store, &info, dir_fd,
+			strcmp(built->driver, "dir") == 0 ? "fs" : "index.erofs", err);
+	if (rc < 0)
+		return rc;
+	if (keep_blob && !ol_digest_eq(&job->blob->digest, &job->diff_id))
+		return ol_ingest_commit(ol_steal(&job->ingest), err);
+	return ol_ingest_drop(ol_steal(&job->ingest), err);
+}
+
+static int lease_layer(struct job *job, ol_error *err)
+{
+	ol_lease *lease = job->work->pull->lease;
+	int rc = ol_lease_add(lease, &job->diff_id, err);
+
+	return rc < 0 ? rc : ol_lease_add(lease, &job->blob->digest, err);
+}
+
+static int pull_layer(struct job *job, ol_error *err)
+{
+	const ol_ingest_options options = {
+		.digest = job->blob->digest,
+		.size = job->blob->size,
+		.cancel = job->work->stop,
+		.listener = &job->work->pull->session->options.listener,
+		.layer = job->index,
+		.done = arrived_elsewhere,
+		.ctx = job,
+	};
+	ol_unpacked unpacked;
+	int rc = lease_layer(job, err);
+
+	if (rc == OL_OK && ol_layer_is_usable(job->work->pull, &job->diff_id)) {
+		tell(job, OL_LAYER_EXISTS);
+		return OL_OK;
+	}
+	if (rc == OL_OK)
+		rc = ol_ingest_open(job->work->pull->session->store, &options, &job->ingest, err);
+	if (rc == OL_EEXISTS) {
+		tell(job, OL_LAYER_EXISTS);
+		return OL_OK;
+	}
+	if (rc < 0)
+		return rc;
+	rc = receive_and_unpack(job, &unpacked, err);
+	if (rc == OL_ECORRUPT && !stopped(job)) {
+		const bool again = job->resumed > 0;
+
+		/* Bytes an earlier try left may have been lost by a crash since: once more, all of
+		 * it. */
+		rc = ol_ingest_reset(job->ingest, again ? err : NULL);
+		if (rc == OL_OK)
+			rc = again ? receive_and_unpack(job, &unpacked, err) : OL_ECORRUPT;
+	}
+	return rc < 0 ? rc : publish(job, &unpacked, err);
+}
+
+static void fail(struct work *work, const struct job *job, int rc, const ol_error *err)
+{
+	pthread_mutex_lock(&work->lock);
+	if (work->rc == OL_OK || (work->rc == OL_ECANCELED && rc != OL_ECANCELED)) {
+		work->rc = rc;
+		work->error = *err;
+		(void)ol_wrap(
+			&work->error, rc, "layer %s", ol_digest_format(&job->blob->digest).text);
+	}
+	pthread_mutex_unlock(&work->lock);
+	ol_cancel_fire(work->stop);
+}
+
+static void *worker(void *arg)
+{
+	struct work *work = arg;
+
+	for (;;) {
+		struct job *job = NULL;
+		ol_error err = { 0 };
+		int rc;
+
+		pthread_mutex_lock(&work->lock);
+		if (work->next < work->count && work->rc == OL_OK)
+			job = &work->jobs[work->next++];
+		pthread_mutex_unlock(&work->lock);
+		if (!job)
+			return NULL;
+		rc = pull_layer(job, &err);
+		ol_ingest_close(job->ingest);
+		job->ingest = NULL;
+		if (rc < 0) {
+			tell(job, OL_LAYER_FAILED);
+			fail(work, job, rc, &err);
+		} else {
+			tell(job, OL_LAYER_COMPLETE);
+		}
+	}
+}
+
+static int larger_first(const void *a, const void *b)
+{
+	const struct job *x = a, *y = b;
+
+	return x->blob->size < y->blob->size ? 1 : x->blob->size > y->blob->size ? -1 : 0;
+}
+
+/* One job for each DiffID, however often it stands in the manifests. */
+static void plan(struct work *work)
+{
+	const ol_pull_state *pull = work->pull;
+	size_t cap = 0;
+
+	for (size_t i = 0; i < pull->count; i++)
+		for (size_t k = 0; k < pull->images[i].config->diff_id_count; k++) {
+			const ol_digest *diff_id = &pull->images[i].config->diff_ids[k];
+			bool there = false;
+
+			for (size_t j = 0; j < work->count && !there; j++)
+				there = ol_digest_eq(&work->jobs[j].diff_id, diff_id);
+			if (there)
+				continue;
+			OL_GROW(work->jobs, work->count, cap);
+			work->jobs[work->count] = (struct job){ .work = work,
+				.blob = &pull->images[i].document->layers[k],
+				.diff_id = *diff_id,
+				.index = (unsigned)work->count };
+			work->count++;
+		}
+	for (size_t j = 0; j < work->count; j++)
+		tell(&work->jobs[j], OL_LAYER_WAITING);
+	if (work->count)
+		qsort(work->jobs, work->count, sizeof *work->jobs, larger_first);
+}
+
+int ol_pull_layers(ol_pull_state *pull, ol_error *err)
+{
+	struct work work = { .pull = pull, .stop = ol_cancel_new() };
+	const long processors = sysconf(_SC_NPROCESSORS_ONLN);
+	pthread_t threads[FETCHES_AT_ONCE];
+	size_t started = 0;
+
+	pthread_mutex_init(&work.lock, NULL);
+	(void)sem_init(&work.decoders, 0, processors > 0 ? (unsigned)processors : 1);
+	plan(&work);
+	while (started < FETCHES_AT_ONCE && started < work.count &&
+		pthread_create(&threads[started], NULL, worker, &work) == 0)
+		started++;
+	if (started == 0 && work.count > 0)
+		work.rc = ol_fail(&work.error, OL_ESYSTEM, "cannot start a thread");
+	for (size_t i = 0; i < started; i++)
+		(void)pthread_join(threads[i], NULL);
+	if (work.rc < 0 && err)
+		*err = work.error;
+	(void)sem_destroy(&work.decoders);
+	pthread_mutex_destroy(&work.lock);
+	ol_cancel_free(work.stop);
+	free(work.jobs);
+	return work.rc;
+}
