@@ -10,9 +10,33 @@
 #include "store/name.h"
 #include "store/use.h"
 
+/* The row of any name of a root: what it says of the root goes for a new name too. */
+struct sibling {
+	const ol_digest *root;
+	ol_name_info row; /* owned strings */
+	bool found;
+};
+
+static int copy_row(void *ctx, const ol_name_info *info, ol_error *err)
+{
+	struct sibling *sibling = ctx;
+
+	(void)err;
+	if (sibling->found || !ol_digest_eq(&info->root, sibling->root))
+		return OL_OK;
+	sibling->found = true;
+	sibling->row = *info;
+	sibling->row.name = sibling->row.repo = NULL;
+	sibling->row.media_type = ol_strdup(info->media_type);
+	sibling->row.listed_media_type = ol_strdup(info->listed_media_type);
+	return OL_OK;
+}
+
 int ol_tag(ol_session *session, const char *source, const char *target, ol_error *err)
 {
+	struct sibling sibling = { 0 };
 	ol_image image = { 0 };
+	ol_ref_string name;
 	ol_ref ref;
 	int rc = ol_ref_parse(target, &ref, err);
 
@@ -24,13 +48,20 @@ int ol_tag(ol_session *session, const char *source, const char *target, ol_error
 	rc = ol_image_find(session, source, NULL, &image, err);
 	if (rc < 0)
 		return rc;
-	rc = ol_name_set(session->store,
-		&(ol_name_info){ .name = ol_ref_format(&ref).text,
-			.repo = "",
-			.root = image.root,
-			.media_type = "",
-			.created = ol_unix_now() },
-		err);
+	sibling.root = &image.root;
+	rc = ol_name_each(session->store, copy_row, &sibling, err);
+	if (rc == OL_OK && !sibling.found)
+		rc = ol_fail(err, OL_ENOTFOUND, "No such image: %.255s", source);
+	name = ol_ref_format(&ref);
+	if (rc == OL_OK) {
+		ol_name_info row = sibling.row;
+
+		row.name = name.text;
+		row.repo = "";
+		row.created = ol_unix_now();
+		rc = ol_name_set(session->store, &row, err);
+	}
+	ol_name_info_done(&sibling.row);
 	ol_image_done(&image);
 	return rc;
 }

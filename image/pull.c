@@ -310,6 +310,9 @@ static int keep(ol_pull_state *pull, ol_error *err)
 		.root = pull->resolved.digest,
 		.media_type = pull->resolved.media_type,
 		.created = ol_unix_now(),
+		.listed = listed.digest,
+		.listed_size = listed.size,
+		.listed_media_type = listed.media_type,
 	};
 	return ol_name_set(store, &info, err);
 }
