@@ -71,10 +71,9 @@ static ol_view plain(ol_view type, char *lower)
 	if (size > LONGEST)
 		size = 0;
 	for (size_t i = 0; i < size; i++) {
-		char c = type.data[i];
-		bool upper = c >= 'A' && c <= 'Z';
-
-		lower[i] = upper ? "abcdefghijklmnopqrstuvwxyz"[c - 'A'] : c;
+		lower[i] = type.data[i];
+		if (lower[i] >= 'A' && lower[i] <= 'Z')
+			lower[i] = "abcdefghijklmnopqrstuvwxyz"[lower[i] - 'A'];
 	}
 	return ol_view_from(lower, size);
 }
