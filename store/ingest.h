@@ -1,12 +1,14 @@
 #pragma once
 
 /*
- * An ingest is data being received: ingest/<digest>/ with the bytes so far, the map of which ranges are there,
- * and a lock. It survives kill -9 (at most 4 MiB a connection are fetched again) and a later process resumes it.
- * One process at a time holds an ingest; threads of one process share it by waiting just as others do.
+ * An ingest is data being received: ingest/<digest>/ with the bytes so far, the map of which ranges
+ * are there, and a lock. It survives kill -9 (at most 4 MiB a connection are fetched again) and a
+ * later process resumes it. One process at a time holds an ingest; threads of one process share it
+ * by waiting just as others do.
  *
- * Life: open → write*, in any order, from any thread | read the contiguous prefix, from another thread
- *            → commit (the bytes become a blob) | drop (the bytes were only a means) | close (keep for later)
+ * Life: open → write*, in any order, from any thread | read the contiguous prefix, from another
+ * thread → commit (the bytes become a blob) | drop (the bytes were only a means) | close (keep for
+ * later)
  */
 #include "base/stream.h"
 #include "store/store.h"
@@ -17,8 +19,9 @@ typedef struct ol_range {
 	uint64_t start, end; /* bytes start..end-1 */
 } ol_range;
 
-/* Waits for whoever has it, telling listener OL_LAYER_ELSEWHERE with their progress. done(ctx) is asked after each
- * wait: true means the other one finished the work, and the answer is OL_EEXISTS. size: of the whole, known. */
+/* Waits for whoever has it, telling listener OL_LAYER_ELSEWHERE with their progress. done(ctx) is
+ * asked after each wait: true means the other one finished the work, and the answer is OL_EEXISTS.
+ * size: of the whole, known. */
 typedef struct ol_ingest_options {
 	ol_digest digest;
 	uint64_t size;
@@ -29,24 +32,27 @@ typedef struct ol_ingest_options {
 	void *ctx;
 } ol_ingest_options;
 
-int ol_ingest_open(ol_store *store, const ol_ingest_options *options, ol_ingest **out, ol_error *err);
+int ol_ingest_open(
+	ol_store *store, const ol_ingest_options *options, ol_ingest **out, ol_error *err);
 /* Ends our use; what is there is kept for the next one. */
 void ol_ingest_close(ol_ingest *ingest);
 OL_DEFINE_AUTO(ol_ingest, ol_ingest_close)
 
 /* Thread-safe; ranges may come in any order but must not be written twice at once. */
-int ol_ingest_write(ol_ingest *ingest, uint64_t offset, const void *data, size_t size, ol_error *err);
+int ol_ingest_write(
+	ol_ingest *ingest, uint64_t offset, const void *data, size_t size, ol_error *err);
 uint64_t ol_ingest_present(const ol_ingest *ingest); /* bytes there are in all */
 /* What is missing, in order, at most count ranges. Returns how many. */
 size_t ol_ingest_missing(ol_ingest *ingest, ol_range *ranges, size_t count);
 /* The writer's last word: everything has come, or rc and why. Wakes the reader. */
 void ol_ingest_finish(ol_ingest *ingest, int rc, const ol_error *err);
-/* Reads from the front, waiting for bytes to come; ends at size. Fails with the writer's error. The reader is
- * closed before the ingest is. */
+/* Reads from the front, waiting for bytes to come; ends at size. Fails with the writer's error. The
+ * reader is closed before the ingest is. */
 ol_reader *ol_ingest_reader(ol_ingest *ingest, const ol_cancel *cancel);
 /* Forgets all bytes (they were wrong): everything is missing again. */
 int ol_ingest_reset(ol_ingest *ingest, ol_error *err);
-/* The folder, for what is made of the bytes before it is committed (a layer's tar, index or tree). Lent. */
+/* The folder, for what is made of the bytes before it is committed (a layer's tar, index or tree).
+ * Lent. */
 int ol_ingest_dir_fd(const ol_ingest *ingest);
 /* The bytes, verified by the caller, become a blob. The ingest is closed. */
 int ol_ingest_commit(ol_ingest *ingest, ol_error *err);

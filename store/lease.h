@@ -1,12 +1,13 @@
 #pragma once
 
-/* A lease keeps what it lists from being collected while an operation works. It ends with ol_lease_end, or, after a
- * crash, a day later. */
+/* A lease keeps what it lists from being collected while an operation works. It ends with
+ * ol_lease_end, or, after a crash, a day later. */
 #include "store/store.h"
 
 typedef struct ol_lease ol_lease;
 
 int ol_lease_begin(ol_store *store, const char *why, ol_lease **out, ol_error *err);
-int ol_lease_add(ol_lease *lease, const ol_digest *digest, ol_error *err); /* a blob, layer or chain, there or to come */
+int ol_lease_add(ol_lease *lease, const ol_digest *digest,
+	ol_error *err);             /* a blob, layer or chain, there or to come */
 void ol_lease_end(ol_lease *lease); /* NULL is fine */
 OL_DEFINE_AUTO(ol_lease, ol_lease_end)

@@ -1,0 +1,83 @@
+/*
+ * A lease is a row with a time to end, and its items are roots for gc. It is renewed whenever
+ * something is added, and a lease past its time is still honoured while its process lives.
+ */
+#include "store/lease.h"
+
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "store/store_priv.h"
+#include "store/use.h"
+
+#define LEASE_SECONDS ((int64_t)24 * 3600)
+#define WHY_BYTES_MAX ((size_t)512)
+
+struct ol_lease {
+	ol_store *store; /* lent */
+	int64_t id;
+};
+
+int ol_lease_begin(ol_store *store, const char *why, ol_lease **out, ol_error *err)
+{
+	ol_auto_txn ol_txn txn = { 0 };
+	ol_autofree ol_lease *lease = ol_alloc(sizeof *lease);
+	int rc;
+
+	if (!ol_is_plain(why, WHY_BYTES_MAX))
+		why = "(unprintable)";
+	rc = ol_txn_begin(store, false, &txn, err);
+	if (rc < 0)
+		return rc;
+	rc = ol_db_run(txn.db, err, NULL,
+		"INSERT INTO leases(why, expires, pid, pid_start, boot) VALUES(?, ?, ?, ?, ?)",
+		"tiiit", why, ol_unix_now() + LEASE_SECONDS, (int64_t)getpid(),
+		(int64_t)ol_process_start(getpid()), store->boot);
+	if (rc < 0)
+		return rc;
+	lease->store = store;
+	lease->id = sqlite3_last_insert_rowid(txn.db->handle);
+	rc = ol_txn_commit(&txn, err);
+	if (rc == OL_OK)
+		*out = ol_steal(&lease);
+	return rc;
+}
+
+int ol_lease_add(ol_lease *lease, const ol_digest *digest, ol_error *err)
+{
+	ol_auto_txn ol_txn txn = { 0 };
+	int64_t changes = 0;
+	int rc = ol_txn_begin(lease->store, false, &txn, err);
+
+	if (rc == OL_OK)
+		rc = ol_db_run(txn.db, err, &changes, "UPDATE leases SET expires = ? WHERE id = ?",
+			"ii", ol_unix_now() + LEASE_SECONDS, lease->id);
+	if (rc == OL_OK && changes == 0)
+		rc = ol_fail(err, OL_ENOTFOUND, "the lease has ended");
+	if (rc == OL_OK)
+		rc = ol_db_run(txn.db, err, NULL,
+			"INSERT OR IGNORE INTO lease_items(lease, digest) VALUES(?, ?)", "id",
+			lease->id, digest);
+	return rc == OL_OK ? ol_txn_commit(&txn, err) : rc;
+}
+
+void ol_lease_end(ol_lease *lease)
+{
+	ol_auto_txn ol_txn txn = { 0 };
+	int rc;
+
+	if (!lease)
+		return;
+	/* If this fails (a full disk), the lease ends by its time. */
+	rc = ol_txn_begin(lease->store, false, &txn, NULL);
+	if (rc == OL_OK)
+		rc = ol_db_run(txn.db, NULL, NULL, "DELETE FROM lease_items WHERE lease = ?", "i",
+			lease->id);
+	if (rc == OL_OK)
+		rc = ol_db_run(
+			txn.db, NULL, NULL, "DELETE FROM leases WHERE id = ?", "i", lease->id);
+	if (rc == OL_OK)
+		(void)ol_txn_commit(&txn, NULL);
+	free(lease);
+}

@@ -1,0 +1,1 @@
+orlop_test(blob orlop_store)
