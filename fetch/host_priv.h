@@ -1,0 +1,50 @@
+#pragma once
+
+/*
+ * What is known of one network host, shared by all that talk to it: how (TLS or plain), with what
+ * TLS material, whether it wants to be left alone for a while. Hosts live as long as their registry
+ * handle.
+ */
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "fetch/tls_priv.h"
+
+typedef enum ol_scheme {
+	OL_SCHEME_UNKNOWN, /* https is tried first */
+	OL_SCHEME_HTTPS,
+	OL_SCHEME_HTTP,
+} ol_scheme;
+
+typedef struct ol_host {
+	struct ol_host *next;
+	char *name; /* owned; as in references and URLs, without a default port: "127.0.0.1:5000" */
+	ol_tls tls; /* fixed once made */
+	bool loopback;
+	bool may_be_plain; /* plain HTTP may be tried where TLS is not spoken */
+
+	pthread_mutex_t lock; /* guards what follows */
+	ol_scheme scheme;
+	uint64_t penalty_until_ms;  /* no request before this (ol_now_ms) */
+	struct ol_access *accesses; /* owned: see access_priv.h */
+} ol_host;
+
+struct ol_registry;
+
+/* name: "reg.example:5000" or "docker.io" (whose API lives elsewhere). Lent for the registry's
+ * life. Fails when its certificates cannot be read. */
+int ol_host_get(struct ol_registry *registry, const char *name, ol_host **out, ol_error *err);
+int ol_host_of_url(struct ol_registry *registry, const char *url, ol_host **out, ol_error *err);
+void ol_host_free(ol_host *host);
+
+/* "https://host" or "http://host"; owned by the caller. */
+char *ol_host_base(ol_host *host);
+/* A reply came by this URL: from now on the host has that scheme. */
+void ol_host_answered(ol_host *host, const char *url);
+/* TLS was not answered. True when plain HTTP may be tried instead: from now on it will be. */
+bool ol_host_fall_back(ol_host *host);
+/* No request before until_ms. True when that is news (and worth telling). */
+bool ol_host_penalise(ol_host *host, uint64_t until_ms);
+uint64_t ol_host_penalty(ol_host *host);

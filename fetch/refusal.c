@@ -1,0 +1,85 @@
+/* The words for replies that are not what was asked for: docker's where docker has some. */
+#include <string.h>
+
+#include "fetch/access_priv.h"
+#include "fetch/error_body.h"
+#include "fetch/exchange_priv.h"
+
+/* The name a user knows the registry by. */
+static const char *login_name(const ol_host *host)
+{
+	return strcmp(host->name, "registry-1.docker.io") == 0 ? "docker.io" : host->name;
+}
+
+static const char *status_words(long status)
+{
+	static const struct {
+		short status;
+		const char *words;
+	} known[] = {
+		{ 400, "bad request" },
+		{ 404, "not found" },
+		{ 405, "method not allowed" },
+		{ 408, "request timeout" },
+		{ 416, "range not satisfiable" },
+		{ 429, "too many requests" },
+		{ 500, "internal server error" },
+		{ 502, "bad gateway" },
+		{ 503, "service unavailable" },
+		{ 504, "gateway timeout" },
+	};
+
+	for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+		if (known[i].status == status)
+			return known[i].words;
+	return "unexpected";
+}
+
+static int denied(const ol_ask *ask, const char *words, ol_error *err)
+{
+	ol_access *access = ol_access_get(ask->host, ask->repository);
+	const char *colon = *words ? ": " : "";
+
+	if (ol_access_has_credentials(access) && !*ask->repository)
+		ol_fail(err, OL_EAUTH, "%s refuses these credentials%s%s", login_name(ask->host),
+			colon, words);
+	else if (!*ask->repository)
+		ol_fail(err, OL_EAUTH, "%s wants credentials%s%s", login_name(ask->host), colon,
+			words);
+	else
+		ol_fail(err, OL_EAUTH,
+			"pull access denied for %s, repository does not exist or may require "
+			"authorization%s%s",
+			ask->repository, colon, words);
+	return ol_hint(err, OL_EAUTH, "orlop login %s", login_name(ask->host));
+}
+
+int ol_exchange_refusal(const ol_ask *ask, const ol_reply *reply, const char *what, ol_error *err)
+{
+	ol_auto_str ol_str text = OL_STR(1024);
+	const char *words, *colon;
+
+	ol_error_body_words(ol_buf_view(&reply->body), &text);
+	words = ol_str_text(&text);
+	colon = *words ? ": " : "";
+	switch (reply->status) {
+	case 401:
+	case 403:
+		return denied(ask, words, err);
+	case 404:
+		if (!what) {
+			return ol_fail(err, OL_EUNSUPPORTED, "%s is no registry: /v2/ is not found",
+				login_name(ask->host));
+		}
+		return ol_fail(err, OL_ENOTFOUND, "%s not found%s%s", what, colon, words);
+	case 429:
+		ol_fail(err, OL_EUNAVAILABLE, "%s: %s", login_name(ask->host),
+			*words ? words : "too many requests");
+		return ol_hint(err, OL_EUNAVAILABLE,
+			"wait, or log in for a higher limit: orlop login %s",
+			login_name(ask->host));
+	default: /* statuses are many, and the rest lead nowhere else */
+		return ol_fail(err, OL_EUNAVAILABLE, "%s answers %ld %s%s%s", login_name(ask->host),
+			reply->status, status_words(reply->status), colon, words);
+	}
+}

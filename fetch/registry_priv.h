@@ -1,0 +1,30 @@
+#pragma once
+
+#include <pthread.h>
+
+#include "fetch/credentials.h"
+#include "fetch/host_priv.h"
+#include "fetch/registry.h"
+#include "fetch/retry.h"
+#include "fetch/transfer_priv.h"
+
+struct ol_registry {
+	/* fixed once made */
+	bool plain_http, skip_tls_verify;
+	char *cert_dir, *creds, *authfile; /* owned; NULL where not given */
+	unsigned retries, connections;
+	ol_registry_timing timing; /* no zeros */
+	const ol_cancel *cancel;
+	ol_listener listener;
+	ol_transfer *transfer; /* owned */
+
+	pthread_mutex_t lock; /* guards the list; each host has its own. Order: this one first */
+	ol_host *hosts;       /* owned */
+};
+
+static inline ol_patience ol_registry_patience(const ol_registry *registry)
+{
+	return (ol_patience){ .tries = registry->retries,
+		.backoff_ms = registry->timing.backoff_ms,
+		.backoff_max_ms = registry->timing.backoff_max_ms };
+}
