@@ -19,6 +19,7 @@ typedef struct ol_stage {
 	char *dir;    /* owned: its absolute path */
 	char *rootfs; /* owned: where the root is mounted */
 	bool held;    /* the layers are mounted under the run root, in our name */
+	bool guarded; /* nosuid and nodev: others than a container see it */
 } ol_stage;
 /* rootfs NULL: <dir>/rootfs. */
 int ol_stage_open(ol_session *session, const char *id, const ol_config *config, const char *rootfs,

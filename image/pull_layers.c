@@ -142,6 +142,7 @@ static int unpack(struct job *job, ol_unpacked *out, ol_error *err)
 		.blob_size = job->blob->size,
 		.diff_id = job->diff_id,
 		.cancel = work->stop,
+		.gate = work->gate,
 	};
 	int rc;
 
@@ -332,7 +333,7 @@ static void plan(struct work *work)
 
 int ol_pull_layers(ol_pull_state *pull, ol_error *err)
 {
-	struct work work = { .pull = pull, .stop = ol_cancel_new() };
+	struct work work = { .pull = pull, .stop = ol_cancel_new(), .gate = ol_unpack_gate_new() };
 	const long processors = sysconf(_SC_NPROCESSORS_ONLN);
 	pthread_t threads[FETCHES_AT_ONCE];
 	size_t started = 0;
@@ -351,6 +352,7 @@ int ol_pull_layers(ol_pull_state *pull, ol_error *err)
 		*err = work.error;
 	(void)sem_destroy(&work.decoders);
 	pthread_mutex_destroy(&work.lock);
+	ol_unpack_gate_free(work.gate);
 	ol_cancel_free(work.stop);
 	free(work.jobs);
 	return work.rc;

@@ -69,6 +69,8 @@ static ol_rootfs_options rootfs_options(const ol_stage *stage, const char *id, b
 		.user_id = id,
 		.state_fd = stage->dir_fd,
 		.writable = writable,
+		.held = stage->held,
+		.guarded = stage->guarded,
 		.target = stage->rootfs,
 	};
 }
