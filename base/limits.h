@@ -62,3 +62,6 @@
 
 /* The passwd and group files of an image, read when it is run. */
 #define OL_PASSWD_BYTES_MAX ((size_t)1 << 20)
+
+/* The map of an ingest, read back after a crash: 43,000 ranges; the writer merges them long before. */
+#define OL_RANGE_MAP_BYTES_MAX ((size_t)1 << 20)

@@ -336,7 +336,7 @@ static int read_page(
 	ol_auto_stmt sqlite3_stmt *stmt = NULL;
 	int rc = ol_db_query(db, err, &stmt,
 		"SELECT " COLUMNS " FROM layers WHERE (key, is_chain) > (?, ?) AND state != 2 "
-				  "ORDER BY key, is_chain LIMIT ?",
+		"ORDER BY key, is_chain LIMIT ?",
 		"tii", ol_digest_format(&after->info.key).text, (int64_t)after->info.is_chain,
 		(int64_t)PAGE_ROWS);
 

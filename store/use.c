@@ -1,4 +1,9 @@
-/* Who is alive, and who holds which layers mounted. */
+/*
+ * Who is alive, and who holds which layers mounted.
+ *
+ * uses(user, key): a row for each layer that a container or mount stands on. The layer's mount
+ * under the run root lives as long as it has a row; gc keeps the layer itself as long.
+ */
 #include "store/use.h"
 
 #include <fcntl.h>
@@ -7,7 +12,7 @@
 
 #include "base/alloc.h"
 #include "base/file.h"
-#include "store/store_priv.h"
+#include "store/use_priv.h"
 
 /* proc(5), /proc/PID/stat: the name in field 2 may hold anything, so fields are counted from its
  * last ')'. */
@@ -34,4 +39,69 @@ uint64_t ol_process_start(pid_t pid)
 bool ol_process_alive(pid_t pid, uint64_t start)
 {
 	return start != 0 && ol_process_start(pid) == start;
+}
+
+bool ol_is_user_id(const char *id)
+{
+	uint8_t bytes[OL_USER_ID_HEX / 2];
+
+	return id && ol_hex_parse(ol_view_of(id), bytes, sizeof bytes) == OL_OK;
+}
+
+int ol_use_add(
+	ol_store *store, const char *user_id, const ol_digest *keys, size_t count, ol_error *err)
+{
+	ol_auto_txn ol_txn txn = { 0 };
+	int rc;
+
+	if (!ol_is_user_id(user_id))
+		return ol_fail(err, OL_EINVAL, "a user of layers has an id of %d hex digits",
+			OL_USER_ID_HEX);
+	rc = ol_txn_begin(store, false, &txn, err);
+	for (size_t i = 0; rc == OL_OK && i < count; i++)
+		rc = ol_db_run(txn.db, err, NULL,
+			"INSERT OR IGNORE INTO uses(user, key) VALUES(?, ?)", "td", user_id,
+			&keys[i]);
+	return rc == OL_OK ? ol_txn_commit(&txn, err) : rc;
+}
+
+/* The user's keys that nobody else uses. */
+static int list_unused(
+	ol_db *db, const char *user_id, ol_digest **list, size_t *count, ol_error *err)
+{
+	ol_auto_stmt sqlite3_stmt *stmt = NULL;
+	size_t cap = 0;
+	int rc = ol_db_query(db, err, &stmt,
+		"SELECT key FROM uses WHERE user = ?1 AND NOT EXISTS"
+		" (SELECT 1 FROM uses AS other WHERE other.key = uses.key AND other.user != ?1)",
+		"t", user_id);
+
+	while (rc >= 0 && (rc = ol_db_step(db, stmt, err)) == 1) {
+		OL_GROW(*list, *count, cap);
+		rc = ol_column_digest(stmt, 0, false, &(*list)[*count], err);
+		if (rc == OL_OK)
+			(*count)++;
+	}
+	return rc;
+}
+
+int ol_use_end(
+	ol_store *store, const char *user_id, ol_digest **unused, size_t *count, ol_error *err)
+{
+	ol_auto_txn ol_txn txn = { 0 };
+	ol_autofree ol_digest *list = NULL;
+	size_t found = 0;
+	int rc = ol_txn_begin(store, false, &txn, err);
+
+	if (rc == OL_OK)
+		rc = list_unused(txn.db, user_id, &list, &found, err);
+	if (rc == OL_OK)
+		rc = ol_db_run(txn.db, err, NULL, "DELETE FROM uses WHERE user = ?", "t", user_id);
+	if (rc == OL_OK)
+		rc = ol_txn_commit(&txn, err);
+	if (rc < 0)
+		return rc;
+	*unused = ol_steal(&list);
+	*count = found;
+	return OL_OK;
 }
