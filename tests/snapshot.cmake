@@ -1,0 +1,1 @@
+orlop_test(unpack orlop_snapshot)
