@@ -4,6 +4,7 @@
  * What the files of the tar reader share.
  *
  *	tar.c         the state machine: bytes in, calls out
+ *	tar_member.c  one member of all its headers
  *	tar_header.c  one block of 512 bytes: checksum, numbers, texts
  *	tar_pax.c     records of extended headers
  *	tar_sparse.c  the five ways to say where a sparse file has its data
@@ -121,3 +122,63 @@ typedef enum ol_tar_mark {
 	OL_TAR_MARK_SKIP,     /* AUFS metadata */
 } ol_tar_mark;
 int ol_tar_name_clean(ol_view raw, char name[OL_PATH_MAX], ol_tar_mark *mark, ol_error *err);
+
+/* The reader itself. */
+enum {
+	OL_TAR_HAS_PAX = 1,
+	OL_TAR_HAS_NAME = 2,
+	OL_TAR_HAS_LINK = 4
+}; /* which extensions wait for their member */
+
+typedef enum ol_tar_state {
+	OL_TAR_AT_HEADER,
+	OL_TAR_AT_BODY,
+	OL_TAR_AT_PIECES,
+	OL_TAR_AT_MAP,
+	OL_TAR_AT_DATA,
+	OL_TAR_AT_SKIP,
+	OL_TAR_AT_END
+} ol_tar_state;
+
+struct ol_tar {
+	ol_tar_handler handler;
+	ol_tar_state state;
+	uint64_t offset;        /* of the next byte */
+	uint64_t left, padding; /* of body, data or what is skipped; padding follows it */
+	unsigned char block[OL_TAR_BLOCK_BYTES];
+	size_t fill;    /* of block */
+	bool zero;      /* a block of zeroes was seen, and nothing else since */
+	int failed;     /* what every later call answers */
+	bool passed_on; /* the failure is the handler's: its words are left alone */
+
+	unsigned have;                            /* of OL_TAR_HAS_… */
+	char body;                                /* type of the extension being gathered */
+	ol_buf body_bytes;                        /* of it */
+	ol_buf pax_bytes, name_bytes, link_bytes; /* those that wait */
+	ol_tar_pax pax, globals;
+	ol_arena *arena; /* bodies of global headers */
+	size_t global_bytes;
+
+	ol_tar_entry entry;
+	uint64_t sequence;
+	ol_tar_mark mark;
+	ol_tar_pieces pieces;
+	ol_tar_map map;
+	ol_xattr *xattrs; /* owned: those of the entry */
+	size_t xattr_cap;
+	char name[OL_PATH_MAX], target[OL_PATH_MAX];
+};
+
+/* Where size bytes of data end, a block begins that many bytes later. */
+static inline uint64_t ol_tar_padding(uint64_t size)
+{
+	return -size % OL_TAR_BLOCK_BYTES;
+}
+/* Passes over size bytes to the next header. */
+void ol_tar_skip(ol_tar *tar, uint64_t size);
+/* The block is a member's own: hands it out, passes over it, or goes on to the blocks of its sparse
+ * map. */
+int ol_tar_take_member(
+	ol_tar *tar, const unsigned char *block, ol_tar_dialect dialect, ol_error *err);
+/* All is known of the member: out with it. stored is what the tar still holds for it. */
+int ol_tar_emit(ol_tar *tar, uint64_t stored, bool sparse, ol_error *err);
