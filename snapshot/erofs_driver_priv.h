@@ -1,0 +1,32 @@
+#pragma once
+
+/* What the files of the erofs driver share; each function is a row of the driver's table, or its
+ * helper. */
+#include "snapshot/erofs_driver.h"
+#include "snapshot/erofs_reader.h"
+
+/* A layer's files in the store and in staging folders. */
+#define OL_EROFS_INDEX "index.erofs"
+#define OL_EROFS_TAR   "tar"
+
+int ol_erofs_begin(const ol_builder_options *options, ol_builder **out, ol_error *err);
+int ol_erofs_push(ol_builder *builder, const void *data, size_t size, ol_error *err);
+int ol_erofs_finish(ol_builder *builder, ol_built *out, ol_error *err);
+void ol_erofs_free(ol_builder *builder);
+
+int ol_erofs_complete(ol_store *store, const ol_layer_info *layer, const ol_layer_info *lowers,
+	size_t count, int dir_fd, ol_built *out, ol_error *err);
+
+/* Mounts an index over its tars, detached; *out is the mount's descriptor. tar_fds: device 1 first.
+ * OL_EUNSUPPORTED: this kernel cannot, and why. */
+int ol_erofs_mount(int index_fd, const int *tar_fds, size_t count, int *out, ol_error *err);
+int ol_erofs_probe(ol_store *store, ol_error *err);
+int ol_erofs_lower(ol_store *store, const ol_layer_info *layer, int *fd, ol_error *err);
+
+/* The layer's index in the store, opened and read. index_fd may be NULL; else it becomes the
+ * caller's too. */
+int ol_erofs_layer_open(
+	ol_store *store, const ol_layer_info *layer, ol_erofs **out, int *index_fd, ol_error *err);
+/* The tar that a device of the layer's index is: device 1 is the layer's own. */
+int ol_erofs_layer_tar(const ol_erofs *index, const ol_layer_info *layer, unsigned device,
+	ol_digest *out, ol_error *err);
