@@ -2,9 +2,11 @@
 
 #include <assert.h>
 #include <openssl/evp.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/str.h"
 
 static const struct {
 	const char *name;
@@ -72,7 +74,7 @@ static bool is_algorithm(ol_view v)
 	for (size_t i = 0; i < v.size; i++) {
 		if (is_lower_or_digit(v.data[i]))
 			after_component = true;
-		else if (after_component && memchr("+._-", v.data[i], 4))
+		else if (after_component && v.data[i] && strchr("+._-", v.data[i]))
 			after_component = false;
 		else
 			return false;
@@ -93,34 +95,43 @@ static bool is_encoded(ol_view v)
 	return v.size > 0;
 }
 
+/* What is refused comes from outside and is shown on a terminal. */
+static int refuse(int code, const char *what, ol_view text, const char *why, ol_error *err)
+{
+	ol_auto_str ol_str safe = OL_STR(1024);
+
+	if (text.size > 160)
+		text.size = 160;
+	(void)ol_str_add_safe(&safe, text);
+	return ol_fail(err, code, "%s \"%s\" %s", what, ol_str_text(&safe), why);
+}
+
 int ol_digest_parse(ol_view text, ol_digest *out, ol_error *err)
 {
 	const char *colon = text.size ? memchr(text.data, ':', text.size) : NULL;
-	int shown = (int)(text.size > 160 ? 160 : text.size);
 	ol_digest digest = { 0 };
 	ol_view name, encoded;
 
 	if (!colon)
-		return ol_fail(err, OL_EINVAL, "digest \"%.*s\" has no colon", shown,
-			text.data ? text.data : "");
+		return refuse(OL_EINVAL, "digest", text, "has no colon", err);
 	name = ol_view_from(text.data, (size_t)(colon - text.data));
 	encoded = ol_view_from(colon + 1, text.size - name.size - 1);
 	if (!is_algorithm(name) || !is_encoded(encoded))
-		return ol_fail(
-			err, OL_EINVAL, "digest \"%.*s\" is not well formed", shown, text.data);
+		return refuse(OL_EINVAL, "digest", text, "is not well formed", err);
 	for (ol_algorithm a = OL_SHA256; a <= OL_SHA512; a++) {
+		char why[64];
+
 		if (!ol_view_is(name, algorithms[a].name))
 			continue;
+		(void)snprintf(why, sizeof why, "is not %zu lower-case hex digits",
+			2 * algorithms[a].size);
 		if (ol_hex_parse(encoded, digest.bytes, algorithms[a].size) < 0)
-			return ol_fail(err, OL_EINVAL,
-				"digest \"%.*s\" is not %zu lower-case hex digits", shown,
-				text.data, 2 * algorithms[a].size);
+			return refuse(OL_EINVAL, "digest", text, why, err);
 		digest.algorithm = a;
 		*out = digest;
 		return OL_OK;
 	}
-	return ol_fail(err, OL_EUNSUPPORTED, "digest algorithm \"%.*s\" cannot be verified here",
-		(int)(name.size > 64 ? 64 : name.size), name.data);
+	return refuse(OL_EUNSUPPORTED, "digest algorithm", name, "cannot be verified here", err);
 }
 
 ol_digest_text ol_digest_hex(const ol_digest *digest)

@@ -53,6 +53,17 @@ static void a_digest_has_one_spelling(void **state)
 	CHECK_INT("no bytes", OL_EINVAL, ol_digest_parse((ol_view){ 0 }, &(ol_digest){ 0 }, NULL));
 }
 
+static void what_is_refused_is_quoted_safely(void **state)
+{
+	ol_digest digest = { 0 };
+	ol_error err = { 0 };
+
+	(void)state;
+	CHECK_INT(
+		"escape", OL_EINVAL, ol_digest_parse(ol_view_of("sha256:\x1b[2J"), &digest, &err));
+	CHECK_STR("escape", "digest \"sha256:\\x1b[2J\" is not well formed", err.text);
+}
+
 static void ids_are_shown_in_parts(void **state)
 {
 	ol_digest digest = ol_digest_of(OL_SHA256, "", 0), none = { 0 };
@@ -166,6 +177,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_digest_has_one_spelling),
+		cmocka_unit_test(what_is_refused_is_quoted_safely),
 		cmocka_unit_test(ids_are_shown_in_parts),
 		cmocka_unit_test(known_bytes_have_known_digests),
 		cmocka_unit_test(hashing_in_pieces_is_hashing),
