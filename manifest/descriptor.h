@@ -11,8 +11,10 @@ typedef struct ol_annotation {
 
 /* image-spec descriptor.md. Strings belong to the document it was parsed from. */
 typedef struct ol_descriptor {
-	const char *media_type; /* never NULL; "" where it was not said */
+	const char *media_type; /* as written, never NULL */
 	ol_media media;
+	/* Unset for an algorithm that cannot be verified: only in entries of an index and in
+	 * subjects. Such content may be neither fetched nor used. */
 	ol_digest digest;
 	uint64_t size;
 	const char *const *urls; /* NULL, or ended by NULL */
@@ -20,8 +22,8 @@ typedef struct ol_descriptor {
 	size_t annotation_count;
 	const char *artifact_type; /* or NULL */
 	bool has_platform;
-	ol_platform platform;
-	ol_view data; /* decoded and verified inline content, or size 0 with data NULL */
+	ol_platform platform; /* normalised, but the words are anybody's */
+	ol_view data;         /* decoded and verified inline content, or size 0 with data NULL */
 } ol_descriptor;
 
 /* NULL when there is none. */

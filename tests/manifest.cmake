@@ -1,6 +1,6 @@
-foreach(test IN ITEMS json mediatype platform ref)
+foreach(test IN ITEMS choose config descriptor document json mediatype platform ref)
 	orlop_test(${test} orlop_manifest)
 endforeach()
-foreach(parser IN ITEMS digest json platform ref)
+foreach(parser IN ITEMS config digest document json platform ref)
 	orlop_fuzz(${parser} orlop_manifest)
 endforeach()
