@@ -1,8 +1,9 @@
 #pragma once
 
 /*
- * Bundles: an image config and what the user asks, turned into one description of a container: what runtime-spec config.json says. Built
- * once, it is written as config.json for any OCI runtime, or launched by exec/launch.h directly.
+ * Bundles: an image config and what the user asks, turned into one description of a container: what
+ * runtime-spec config.json says. Built once, it is written as config.json for any OCI runtime, or
+ * launched by exec/launch.h directly.
  */
 #include "base/str.h"
 #include "exec/options.h"
@@ -13,11 +14,14 @@ typedef struct ol_bundle ol_bundle;
 typedef struct ol_bundle_input {
 	const ol_container_options *options;
 	const ol_config *config; /* NULL: no image config */
-	int rootfs_fd;           /* the mounted root: users, groups and the working directory are looked up beneath it */
-	const char *rootfs_path; /* for root.path in config.json: absolute, or relative to the bundle */
-	const char *id;          /* 64 hex digits */
-	const char *files_dir;   /* absolute: where hosts, hostname and resolv.conf were (or will be) written, see ol_bundle_write_files */
-	bool for_runtime;        /* written for another runtime: no expectations about our launcher */
+	int rootfs_fd; /* the mounted root: users, groups and the working directory are looked up
+			  beneath it */
+	const char *
+		rootfs_path; /* for root.path in config.json: absolute, or relative to the bundle */
+	const char *id;      /* 64 hex digits */
+	const char *files_dir; /* absolute: where hosts, hostname and resolv.conf were (or will be)
+				  written, see ol_bundle_write_files */
+	bool for_runtime;      /* written for another runtime: no expectations about our launcher */
 } ol_bundle_input;
 
 /* OL_EINVAL: a user, capability, path … that does not exist or is not allowed, by name. */

@@ -1,10 +1,10 @@
 #pragma once
 
 /*
- * The minimal launcher: namespaces, mounts, pivot_root, capabilities, seccomp, limits, cgroup, terminal, signals. And the other way: handing
- * the same bundle to an OCI runtime.
+ * The minimal launcher: namespaces, mounts, pivot_root, capabilities, seccomp, limits, cgroup,
+ * terminal, signals. And the other way: handing the same bundle to an OCI runtime.
  */
-#include "base/cancel.h"
+#include "base/event.h"
 #include "exec/bundle.h"
 
 typedef struct ol_launch_options {
@@ -14,9 +14,12 @@ typedef struct ol_launch_options {
 	const char *run_dir;     /* absolute: for a runtime's state (--root) and sockets */
 	const char *runtime;     /* NULL: ours; else "crun", "runc", or a path */
 	bool tty, interactive;
-	int log_fd;              /* -1 */
+	int log_fd; /* -1, or what gets the container's output too; not with a runtime */
+	const ol_listener *listener; /* hears what is done without: no cgroup, say; may be NULL */
 } ol_launch_options;
 
-/* Runs to the end in the foreground: forwards signals, the terminal and its size, stdin. *status is the exit status as docker shows it (128 + signal);
- * a program that cannot be started is 126 or 127 with OL_OK and the reason in err. A failure of ours is negative. */
-int ol_launch(const ol_bundle *bundle, const ol_launch_options *options, int *status, ol_error *err);
+/* Runs to the end in the foreground: forwards signals, the terminal and its size, stdin. *status is
+ * the exit status as docker shows it (128 + signal); a program that cannot be started is 126 or 127
+ * with OL_OK and the reason in err. A failure of ours is negative. */
+int ol_launch(
+	const ol_bundle *bundle, const ol_launch_options *options, int *status, ol_error *err);

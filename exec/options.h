@@ -1,6 +1,7 @@
 #pragma once
 
-/* What a user asks of a container: the flags of `run` that shape a bundle, parsed by cmd/, read by exec/bundle.c. */
+/* What a user asks of a container: the flags of `run` that shape a bundle, parsed by cmd/, read by
+ * exec/bundle.c. */
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -10,12 +11,13 @@ typedef struct ol_mount_option {
 	const char *source; /* absolute, for bind */
 	const char *target; /* absolute, in the container */
 	bool read_only;
-	const char *options; /* more mount options, comma separated: "rprivate,size=64m,mode=1777"; or "" */
+	const char *options; /* more mount options, comma separated: "rprivate,size=64m,mode=1777";
+				or "" */
 	bool create_source;  /* -v makes a missing source directory, --mount refuses it */
 } ol_mount_option;
 
 typedef struct ol_ulimit {
-	const char *name; /* "nofile" */
+	const char *name;    /* "nofile" */
 	uint64_t soft, hard; /* UINT64_MAX: unlimited */
 } ol_ulimit;
 
@@ -27,15 +29,17 @@ typedef enum ol_network {
 /* All lent. Lists of strings are ended by NULL; NULL is an empty list. */
 typedef struct ol_container_options {
 	const char *const *args;       /* command after the image, or NULL: the image's */
-	const char *const *entrypoint; /* --entrypoint: one word, or {""} to clear the image's; NULL: the image's */
+	const char *const *entrypoint; /* --entrypoint: one word, or {""} to clear the image's;
+					  NULL: the image's */
 	const char *const *env;        /* "KEY=VALUE", or "KEY": ours; --env-file came first */
 	const char *user;              /* -u, or NULL */
 	const char *const *group_add;
-	const char *working_dir;       /* -w, or NULL */
-	const char *hostname;          /* or NULL: the short id */
+	const char *working_dir; /* -w, or NULL */
+	const char *hostname;    /* or NULL: the short id */
 	bool tty, interactive, init, read_only, privileged, no_new_privileges;
 	const char *const *cap_add, *const *cap_drop; /* "NET_ADMIN", "CAP_NET_ADMIN", "ALL" */
-	const char *seccomp;           /* --security-opt seccomp=: "unconfined", a profile's path, or NULL: ours */
+	const char *seccomp; /* --security-opt seccomp=: "unconfined", a profile's path, or NULL:
+				ours */
 	const char *const *security_opts; /* as typed, for what is refused by name */
 	const ol_mount_option *mounts;
 	size_t mount_count;
@@ -44,8 +48,8 @@ typedef struct ol_container_options {
 	uint64_t memory_bytes, memory_swap_bytes; /* 0: no limit */
 	uint64_t nano_cpus;                       /* --cpus 1.5 = 1500000000; 0: no limit */
 	uint64_t cpu_shares;
-	int64_t pids_limit;                       /* 0: not said; -1: no limit */
-	uint64_t shm_bytes;                       /* 0: 64 MiB */
+	int64_t pids_limit; /* 0: not said; -1: no limit */
+	uint64_t shm_bytes; /* 0: 64 MiB */
 	ol_network network;
 	const char *stop_signal;
 	const char *const *labels;

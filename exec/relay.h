@@ -1,0 +1,31 @@
+#pragma once
+
+/*
+ * What passes between the user and a running container: bytes, signals, the terminal's size. One
+ *loop over poll:
+ *
+ *	our stdin ──▶ container's stdin      signal to us ──▶ process 1
+ *	container's stdout, stderr ──▶ ours  SIGWINCH     ──▶ size of its terminal
+ */
+#include <signal.h>
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "base/error.h"
+
+typedef struct ol_relay {
+	int pid_fd;      /* process 1 */
+	int signal_fd;   /* what ol_relay_block made */
+	int terminal_fd; /* near end; -1 without one. Then: */
+	int stdin_fd; /* to write the container's stdin; -1: it has none. The relay closes it at end
+			 of file */
+	int stdout_fd, stderr_fd; /* to read */
+	bool read_stdin;
+	int log_fd; /* -1, or what gets all output too */
+} ol_relay;
+
+/* Blocks what is to be forwarded and gives a signalfd for it. *before is for sigprocmask at the
+ * end. */
+int ol_relay_block(sigset_t *before, int *signal_fd, ol_error *err);
+/* Until process 1 has ended and all it wrote has been passed on. */
+int ol_relay_run(ol_relay *relay, ol_error *err);
