@@ -54,9 +54,9 @@ int ol_use_add(
 	ol_auto_txn ol_txn txn = { 0 };
 	int rc;
 
-	if (!ol_is_user_id(user_id))
-		return ol_fail(err, OL_EINVAL, "a user of layers has an id of %d hex digits",
-			OL_USER_ID_HEX);
+	if (!user_id[0] || !ol_is_plain(user_id, OL_USER_ID_HEX))
+		return ol_fail(err, OL_EINVAL,
+			"a user of layers has an id of at most %d characters", OL_USER_ID_HEX);
 	rc = ol_txn_begin(store, false, &txn, err);
 	for (size_t i = 0; rc == OL_OK && i < count; i++)
 		rc = ol_db_run(txn.db, err, NULL,

@@ -1,3 +1,6 @@
 orlop_test(blob orlop_store)
 orlop_test(range_map orlop_store)
 orlop_fuzz(range_map orlop_store)
+orlop_test(ingest orlop_store)
+orlop_test(layer orlop_store)
+orlop_test(name orlop_store)

@@ -70,6 +70,8 @@ static inline int box_teardown(void **state)
 	return 0;
 }
 
+#define BOX_TEST(test) cmocka_unit_test_setup_teardown(test, box_setup, box_teardown)
+
 static inline ol_digest box_digest(const char *text)
 {
 	return ol_digest_of(OL_SHA256, text, strlen(text));

@@ -199,25 +199,17 @@ static void each_goes_in_order_over_many_pages(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(what_is_put_is_read_back, box_setup, box_teardown),
-		cmocka_unit_test_setup_teardown(
-			put_refuses_what_is_not_the_digest, box_setup, box_teardown),
-		cmocka_unit_test_setup_teardown(
-			an_empty_blob_and_a_sha512_blob_are_blobs, box_setup, box_teardown),
-		cmocka_unit_test_setup_teardown(
-			put_durable_makes_a_written_blob_durable, box_setup, box_teardown),
-		cmocka_unit_test_setup_teardown(
-			read_refuses_more_than_max, box_setup, box_teardown),
-		cmocka_unit_test_setup_teardown(adopt_moves_a_file_in, box_setup, box_teardown),
-		cmocka_unit_test_setup_teardown(
-			a_file_without_a_row_is_replaced, box_setup, box_teardown),
-		cmocka_unit_test_setup_teardown(
-			after_another_boot_bytes_are_proved_first, box_setup, box_teardown),
-		cmocka_unit_test_setup_teardown(
-			what_is_missing_or_cut_on_disk_is_damaged, box_setup, box_teardown),
-		cmocka_unit_test_setup_teardown(edges_need_a_parent, box_setup, box_teardown),
-		cmocka_unit_test_setup_teardown(
-			each_goes_in_order_over_many_pages, box_setup, box_teardown),
+		BOX_TEST(what_is_put_is_read_back),
+		BOX_TEST(put_refuses_what_is_not_the_digest),
+		BOX_TEST(an_empty_blob_and_a_sha512_blob_are_blobs),
+		BOX_TEST(put_durable_makes_a_written_blob_durable),
+		BOX_TEST(read_refuses_more_than_max),
+		BOX_TEST(adopt_moves_a_file_in),
+		BOX_TEST(a_file_without_a_row_is_replaced),
+		BOX_TEST(after_another_boot_bytes_are_proved_first),
+		BOX_TEST(what_is_missing_or_cut_on_disk_is_damaged),
+		BOX_TEST(edges_need_a_parent),
+		BOX_TEST(each_goes_in_order_over_many_pages),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

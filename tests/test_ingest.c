@@ -475,23 +475,22 @@ static void killed_at_any_step_it_can_be_done_again(void **state)
 
 int main(void)
 {
-#define T(f) cmocka_unit_test_setup_teardown(f, box_setup, box_teardown)
 	const struct CMUnitTest tests[] = {
-		T(what_was_received_becomes_a_blob),
-		T(more_than_promised_and_less_than_all_are_refused),
-		T(an_empty_ingest_is_complete),
-		T(closed_and_opened_it_goes_on),
-		T(another_boot_begins_anew),
-		T(a_map_that_lies_is_not_believed),
-		T(a_reader_follows_four_writers),
-		T(the_reader_gets_the_writers_error),
-		T(a_reader_ends_at_cancel_and_at_an_early_end),
-		T(kill_9_loses_little),
-		T(a_second_opener_waits_and_learns_that_it_is_done),
-		T(a_second_opener_takes_over_what_the_first_left),
-		T(waiting_ends_at_cancel),
-		T(a_map_of_many_pieces_is_merged),
-		T(killed_at_any_step_it_can_be_done_again),
+		BOX_TEST(what_was_received_becomes_a_blob),
+		BOX_TEST(more_than_promised_and_less_than_all_are_refused),
+		BOX_TEST(an_empty_ingest_is_complete),
+		BOX_TEST(closed_and_opened_it_goes_on),
+		BOX_TEST(another_boot_begins_anew),
+		BOX_TEST(a_map_that_lies_is_not_believed),
+		BOX_TEST(a_reader_follows_four_writers),
+		BOX_TEST(the_reader_gets_the_writers_error),
+		BOX_TEST(a_reader_ends_at_cancel_and_at_an_early_end),
+		BOX_TEST(kill_9_loses_little),
+		BOX_TEST(a_second_opener_waits_and_learns_that_it_is_done),
+		BOX_TEST(a_second_opener_takes_over_what_the_first_left),
+		BOX_TEST(waiting_ends_at_cancel),
+		BOX_TEST(a_map_of_many_pieces_is_merged),
+		BOX_TEST(killed_at_any_step_it_can_be_done_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
