@@ -47,10 +47,19 @@ static int digits(ol_view text, size_t *at, size_t count)
 
 static bool one_of(ol_view text, size_t *at, const char *set)
 {
-	if (*at >= text.size || !strchr(set, text.data[*at]))
+	if (*at >= text.size || !text.data[*at] || !strchr(set, text.data[*at]))
 		return false;
 	++*at;
 	return true;
+}
+
+/* timegm would turn February 30 into March. */
+static int days_of(int month, int year)
+{
+	static const int days[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
+	bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+
+	return days[month] + (month == 1 && leap);
 }
 
 static bool date_and_time(ol_view text, size_t *at, struct tm *tm)
@@ -62,7 +71,9 @@ static bool date_and_time(ol_view text, size_t *at, struct tm *tm)
 	if (tm->tm_mon < 0 || tm->tm_mon > 11 || !one_of(text, at, "-"))
 		return false;
 	tm->tm_mday = digits(text, at, 2);
-	if (tm->tm_mday < 1 || tm->tm_mday > 31 || !one_of(text, at, "Tt "))
+	if (tm->tm_mday < 1 || tm->tm_mday > days_of(tm->tm_mon, tm->tm_year + 1900))
+		return false;
+	if (!one_of(text, at, "Tt "))
 		return false;
 	tm->tm_hour = digits(text, at, 2);
 	if (tm->tm_hour < 0 || tm->tm_hour > 23 || !one_of(text, at, ":"))
@@ -114,7 +125,7 @@ bool ol_time_parse(ol_view text, struct timespec *out)
 	}
 	if (at != text.size)
 		return false;
-	out->tv_sec = timegm(&tm) - sign * (hours * 3600 + minutes * 60);
+	out->tv_sec = timegm(&tm) - (time_t)sign * (hours * 3600 + minutes * 60);
 	out->tv_nsec = nsec;
 	return true;
 }
@@ -125,10 +136,12 @@ ol_time_text ol_time_format(const struct timespec *when)
 	struct tm tm;
 	size_t used;
 
-	if (!gmtime_r(&when->tv_sec, &tm))
+	if (!gmtime_r(&when->tv_sec, &tm) || tm.tm_year < -1900 || tm.tm_year > 9999 - 1900)
 		return out;
-	used = strftime(out.text, sizeof out.text, "%Y-%m-%dT%H:%M:%S", &tm);
-	if (used && when->tv_nsec) {
+	/* strftime writes the year 1 as "1". */
+	used = (size_t)snprintf(out.text, sizeof out.text, "%04d-%02d-%02dT%02d:%02d:%02d",
+		tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec);
+	if (when->tv_nsec) {
 		(void)snprintf(out.text + used, sizeof out.text - used, ".%09ld", when->tv_nsec);
 		used = strlen(out.text);
 		while (out.text[used - 1] == '0')
@@ -140,35 +153,42 @@ ol_time_text ol_time_format(const struct timespec *when)
 
 ol_time_text ol_time_ago(int64_t unix_seconds, int64_t now)
 {
-	/* docker's steps: a unit is used until there are two of the next. */
+	/* docker's steps, in minutes or in hours: a unit is used until there are two of the next.
+	 */
 	static const struct {
 		int64_t below, unit;
-		const char *one, *many;
-	} steps[] = {
-		{ 60, 1, NULL, "seconds" },
-		{ 120, 60, "About a minute", "" },
-		{ 3600, 60, NULL, "minutes" },
-		{ 7200, 3600, "About an hour", "" },
-		{ 48LL * 3600, 3600, NULL, "hours" },
-		{ 14LL * 24 * 3600, 24LL * 3600, NULL, "days" },
-		{ 60LL * 24 * 3600, 7LL * 24 * 3600, NULL, "weeks" },
-		{ 2LL * 365 * 24 * 3600, 30LL * 24 * 3600, NULL, "months" },
-		{ INT64_MAX, 365LL * 24 * 3600, NULL, "years" },
+		const char *name;
+	} hours_steps[] = {
+		{ 48, 1, "hours" },
+		{ (int64_t)24 * 7 * 2, 24, "days" },
+		{ (int64_t)24 * 30 * 2, (int64_t)24 * 7, "weeks" },
+		{ (int64_t)24 * 365 * 2, (int64_t)24 * 30, "months" },
+		{ INT64_MAX, (int64_t)24 * 365, "years" },
 	};
 	int64_t past = now > unix_seconds ? now - unix_seconds : 0;
+	/* It rounds hours, and nothing else. */
+	int64_t hours = past / 3600 + (past % 3600 >= 1800);
 	ol_time_text out = { "" };
 	size_t i = 0;
 
-	while (past >= steps[i].below)
-		i++;
 	if (past < 1)
 		(void)snprintf(out.text, sizeof out.text, "Less than a second ago");
 	else if (past == 1)
 		(void)snprintf(out.text, sizeof out.text, "1 second ago");
-	else if (steps[i].one)
-		(void)snprintf(out.text, sizeof out.text, "%s ago", steps[i].one);
-	else
-		(void)snprintf(out.text, sizeof out.text, "%lld %s ago",
-			(long long)(past / steps[i].unit), steps[i].many);
+	else if (past < 60)
+		(void)snprintf(out.text, sizeof out.text, "%d seconds ago", (int)past);
+	else if (past < 120)
+		(void)snprintf(out.text, sizeof out.text, "About a minute ago");
+	else if (past < 3600)
+		(void)snprintf(out.text, sizeof out.text, "%d minutes ago", (int)(past / 60));
+	else if (hours == 1)
+		(void)snprintf(out.text, sizeof out.text, "About an hour ago");
+	if (out.text[0])
+		return out;
+
+	while (hours >= hours_steps[i].below)
+		i++;
+	(void)snprintf(out.text, sizeof out.text, "%lld %s ago",
+		(long long)(hours / hours_steps[i].unit), hours_steps[i].name);
 	return out;
 }

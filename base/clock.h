@@ -15,7 +15,7 @@ bool ol_time_parse(ol_view text, struct timespec *out);
 typedef struct ol_time_text {
 	char text[40];
 } ol_time_text;
-ol_time_text ol_time_format(
-	const struct timespec *when); /* RFC 3339 in UTC, fraction only where there is one */
+/* RFC 3339 in UTC, with a fraction where there is one; "" outside the years 0 to 9999. */
+ol_time_text ol_time_format(const struct timespec *when);
 /* "3 weeks ago", in docker's words. */
 ol_time_text ol_time_ago(int64_t unix_seconds, int64_t now);
