@@ -207,7 +207,7 @@ int ol_descriptor_parse(
 {
 	static const char *const names[] = { "mediaType", "digest", "size", "urls", "annotations",
 		"data", "artifactType", "platform", NULL };
-	ol_descriptor descriptor = { 0 };
+	ol_descriptor descriptor = { .media_type = "" };
 	const ol_json *platform = NULL;
 	int rc;
 
@@ -216,7 +216,7 @@ int ol_descriptor_parse(
 	rc = ol_members_check(json, names, err);
 	if (rc == OL_OK)
 		rc = ol_member_text(json, "mediaType", arena, &descriptor.media_type, err);
-	if (rc == OL_OK && (!descriptor.media_type || !descriptor.media_type[0]))
+	if (rc == OL_OK && !descriptor.media_type[0])
 		return ol_fail(err, OL_EINVAL, "mediaType is missing");
 	if (rc == OL_OK)
 		rc = parse_digest(json, may_be_unset, &descriptor, err);
