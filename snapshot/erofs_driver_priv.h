@@ -1,8 +1,15 @@
 #pragma once
 
-/* What the files of the erofs driver share; each function is a row of the driver's table, or its
- * helper. */
-#include "snapshot/erofs_driver.h"
+/*
+ * The erofs driver: a layer is its tar as it is, and an EROFS index whose inodes point into it.
+ *
+ *	begin push* finish   erofs_builder.c    tar → staging "tar", "index.erofs"
+ *	complete             erofs_complete.c   a leaning index, made to fit on the layers below
+ *	                     erofs_below.c      what those show
+ *	lower, probe         erofs_mount.c      mounts
+ *	root, verify         erofs_driver.c
+ */
+#include "snapshot/driver_priv.h"
 #include "snapshot/erofs_reader.h"
 
 /* A layer's files in the store and in staging folders. */

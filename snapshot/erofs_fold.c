@@ -1,6 +1,6 @@
 /*
  * All records of one path become one node. In the order of the tar, each record does to the node
- *what extracting it would:
+ * what extracting it would:
  *
  *	            nothing     directory               something else
  *	directory   directory   keeps its children      replaces it: opaque

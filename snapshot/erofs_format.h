@@ -3,18 +3,16 @@
 /*
  * EROFS on disk, as far as orlop writes and reads it: Linux Documentation/filesystems/erofs.rst and
  * fs/erofs/erofs_fs.h. Everything is little-endian and lies in byte arrays, so that no struct has
- *padding and no read is misaligned.
+ * padding and no read is misaligned.
  *
  *	0      nothing
  *	1024   superblock, then one slot a device
- *	…      inodes, 32-byte aligned; the node id of an inode is its offset / 32. In between,
- *blocks of directory entries
+ *	…      inodes, 32-byte aligned: the node id of an inode is its offset / 32;
+ *	       in between, blocks of directory entries
  *
- *	inode  core (64), xattrs, then: 8-byte chunk indexes | the target of a symbolic link |
- *nothing
+ *	inode  core (64), xattrs, then chunk indexes of 8, or the target of a symbolic link
  *
- * A directory's data is blocks of 512: entries (12 each), then their names, in order of the names'
- *bytes.
+ * A directory's data are blocks of 512: entries of 12, then their names, in order of their bytes.
  */
 #include <stdint.h>
 

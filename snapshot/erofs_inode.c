@@ -1,6 +1,6 @@
 /*
  * One inode: core, xattrs, and then the chunk table of a file, the target of a symbolic link, or
- *nothing.
+ * nothing.
  *
  *	at (32-aligned)      +64          aligned to 8           …
  *	core                 xattrs       chunk indexes          next

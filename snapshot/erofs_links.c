@@ -1,13 +1,13 @@
 /*
  * What hard links mean. A link names a path, and means the inode that the path had when the link
- *was made, so that
+ * was made, so that
  *
  *	a (file)   b -> a   a (another file)   c -> b
  *
- * leaves b and c as two names of the first file. Wanted links, keyed by (target's path, the link's
- *sequence), are merged with all records, keyed by (path, sequence): what a link means is the last
- *record of that path before it. Where that is a link itself, the question is asked again one step
- *further back; sequences fall with every step, so this ends.
+ * leaves b and c as two names of the first file. Wanted links, keyed by (target's path, the
+ * link's sequence), are merged with all records, keyed by (path, sequence): what a link means is
+ * the last record of that path before it. Where that is a link itself, the question is asked
+ * again one step further back; sequences fall with every step, so this ends.
  *
  * Facts found, keyed by the record they are about, with a first byte that says what they are:
  *

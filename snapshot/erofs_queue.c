@@ -4,7 +4,7 @@
  *	pop ◀─ out (memory) ◀─ file ◀─ in (memory) ◀─ push
  *
  * in goes to the file in whole when it has grown; without a file it becomes out when that is used
- *up.
+ * up.
  */
 #include "base/alloc.h"
 #include "base/file.h"

@@ -1,13 +1,13 @@
 /*
  * The pass that writes the tree. Records come sorted by depth and path, so directories are met in
- *the order in which their children will be: a queue of directories is merged with the stream of
- *nodes, and nothing else of the tree is held.
+ * the order in which their children will be: a queue of directories is merged with the stream of
+ * nodes, and nothing else of the tree is held.
  *
  *	stream  ""  a  b  a/x  a/y  b/z …        queue  "" │ a b │ …
  *	index   inode "" · inodes of a, b · entries of "" · inodes of a/x, a/y · entries of a · …
  *
  * A directory's inode is written when its parent's entries are, and patched once its own are.
- *Entries and inodes of hard links are patched at the very end, in order of the inodes they mean.
+ * Entries and inodes of hard links are patched at the very end, in order of the inodes they mean.
  */
 #include <sys/stat.h>
 

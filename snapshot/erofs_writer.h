@@ -1,19 +1,19 @@
 #pragma once
 
 /*
- * Writes an EROFS index over a layer's tar: tar entries in, in the order of the tar, one index file
- *out. design.md section 1. Memory stays within the budget whatever the number of entries; the bytes
- *depend on the entries alone.
+ * Writes an EROFS index over a layer's tar: tar entries in, in the order of the tar, one index
+ * file out. design.md section 1. Memory stays within the budget whatever the number of entries;
+ * the bytes depend on the entries alone.
  *
  *	new → add* → finish → free
  *
  * What several entries of one path make of it is layer.md's "existing path" rule: the last one
- *wins, a directory over a directory keeps the children, a whiteout beside an entry means that
- *nothing of the layers below shows through.
+ * wins, a directory over a directory keeps the children, a whiteout beside an entry means that
+ * nothing of the layers below shows through.
  *
  * A layer leans on those below where a directory is implied by its children but not listed (the
- *root excepted), or a hard link names a path that the layer does not have; both are marked
- *(erofs_format.h), for erofs_complete.h to resolve.
+ * root excepted), or a hard link names a path that the layer does not have; both are marked
+ * (erofs_format.h), for erofs_complete.h to resolve.
  */
 #include "base/digest.h"
 #include "base/stream.h"

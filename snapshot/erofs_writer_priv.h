@@ -14,9 +14,9 @@
  *	erofs_queue.c    directories whose children are still to come
  *
  * Key of a path: its depth (u16, big-endian), then each component followed by a NUL. So all paths
- *of one depth come before those of the next, the children of one directory are neighbours in the
- *order of their names' bytes, and directories come in the order in which their children will. Key
- *of a record: the path's, then its sequence (u64, big-endian).
+ * of one depth come before those of the next, the children of one directory are neighbours in the
+ * order of their names' bytes, and directories come in the order in which their children will.
+ * Key of a record: the path's, then its sequence (u64, big-endian).
  */
 #include "base/limits.h"
 #include "base/sorter.h"
