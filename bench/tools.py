@@ -1,0 +1,87 @@
+"""The tools that bench measures. To add one, add an entry.
+
+  pull     from nothing to ready to be mounted: fetch, verify, unpack
+  run      print a word in a throw-away container of the image that is there
+  daemons  (command, readiness check), started before the first measurement, counted with the command
+  files    name -> text, written into {w} before the daemons start
+  needs    programs without which it is left out, aloud
+  version  prints versions
+
+Placeholders: {reg} {ref} (= reg/image:tag) {image} {tag} {w} (the tool's own folder) {id} (a fresh name) {cmd} (the words to run) {orlop}.
+"""
+
+CONTAINERD_TOML = """version = 2
+root = "{w}/root"
+state = "{w}/state"
+disabled_plugins = ["io.containerd.grpc.v1.cri"]
+[grpc]
+  address = "{w}/sock"
+"""
+
+# A current containerd with its EROFS snapshotter, tuned for speed as its documentation allows.
+CONTAINERD2_TOML = """version = 4
+root = "{w}/root"
+state = "{w}/state"
+disabled_plugins = ["io.containerd.cri.v1.images", "io.containerd.cri.v1.runtime", "io.containerd.grpc.v1.cri"]
+[plugins."io.containerd.server.v1.grpc"]
+  address = "{w}/sock"
+[plugins."io.containerd.server.v1.ttrpc"]
+  address = "{w}/sock.ttrpc"
+[plugins."io.containerd.service.v1.diff-service"]
+  default = ["erofs", "walking"]
+[plugins."io.containerd.differ.v1.erofs"]
+  mkfs_options = ["-T0", "--mkfs-time", "--sort=none"]
+[plugins."io.containerd.transfer.v1.local"]
+  max_concurrent_downloads = 4
+  concurrent_layer_fetch_buffer = 8388608
+  max_concurrent_unpacks = 2
+  [[plugins."io.containerd.transfer.v1.local".unpack_config]]
+    platform = "linux/amd64"
+    snapshotter = "erofs"
+    differ = "erofs"
+"""
+
+GOBIN = "${{CONTAINERD2:-$HOME/go/bin}}"
+CTR = "/usr/bin/ctr -a {w}/sock "
+CTR2 = GOBIN + "/ctr -a {w}/sock "
+# crun refuses a host with both cgroup hierarchies: where there are both, the second is hidden from it.
+ONE_CGROUP = ("unshare --mount sh -c '! mountpoint -q /sys/fs/cgroup/unified || umount /sys/fs/cgroup/unified; exec \"$@\"' sh ")
+PODMAN = ("podman --root {w}/root --runroot {w}/run --storage-driver overlay --cgroup-manager=cgroupfs --events-backend=file "
+          "--tmpdir {w}/libpod ")
+DOCKER = "/usr/bin/docker -H unix://{w}/sock "
+
+
+def orlop(driver):
+    base = "ORLOP_ROOT={w}/root ORLOP_RUN={w}/run ORLOP_DRIVER=" + driver + " {orlop} "
+    return dict(pull=base + "pull -q {ref}", run=base + "run --rm {ref} {cmd}", version="{orlop} version")
+
+
+TOOLS = {
+    "orlop": orlop("erofs"),
+    "orlop-dir": orlop("dir"),
+    "containerd2-erofs": dict(
+        files={"containerd.toml": CONTAINERD2_TOML},
+        daemons=[("sh -c 'PATH=" + GOBIN + ":$PATH exec containerd -c {w}/containerd.toml'", CTR2 + "version")],
+        pull=CTR2 + "images pull --plain-http --snapshotter erofs {ref}",
+        run=CTR2 + "run --rm --snapshotter erofs {ref} {id} {cmd}",
+        needs=[GOBIN + "/containerd", "mkfs.erofs", "runc"],
+        version=GOBIN + "/containerd --version; mkfs.erofs -V 2>&1 | head -1"),
+    "containerd": dict(
+        files={"containerd.toml": CONTAINERD_TOML},
+        daemons=[("/usr/bin/containerd -c {w}/containerd.toml", CTR + "version")],
+        pull=CTR + "images pull --plain-http --snapshotter overlayfs {ref}",
+        run=CTR + "run --rm --snapshotter overlayfs {ref} {id} {cmd}",
+        needs=["/usr/bin/containerd", "runc"], version="/usr/bin/containerd --version"),
+    "podman": dict(
+        pull=PODMAN + "pull -q --tls-verify=false {ref}",
+        run=ONE_CGROUP + PODMAN + "run --rm --network=none --ulimit nofile=1024:1024 --ulimit nproc=1024:1024 {ref} {cmd}",
+        needs=["podman", "crun"], version="podman --version"),
+    "docker": dict(
+        daemons=[("dockerd --iptables=false --ip6tables=false --bridge=none --data-root {w}/root --exec-root {w}/exec --pidfile {w}/pid "
+                  "-H unix://{w}/sock --insecure-registry {reg}", DOCKER + "version")],
+        pull=DOCKER + "pull -q {ref}", run=DOCKER + "run --rm --network=none {ref} {cmd}",
+        needs=["dockerd", "/usr/bin/docker"], version="dockerd --version"),
+    "skopeo+umoci": dict(
+        pull="skopeo copy -q --src-tls-verify=false docker://{ref} oci:{w}/layout:{tag} && umoci unpack --image {w}/layout:{tag} {w}/bundle",
+        needs=["skopeo", "umoci"], version="skopeo --version; umoci --version"),
+}
