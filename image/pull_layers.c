@@ -41,6 +41,7 @@ struct work {
 	struct job *jobs; /* owned; largest first */
 	size_t count;
 	ol_cancel *stop;      /* owned; fired by the first failure */
+	ol_unpack_gate *gate; /* owned */
 	sem_t decoders;       /* one slot a processor */
 	pthread_mutex_t lock; /* guards what follows */
 	size_t next;

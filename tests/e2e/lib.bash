@@ -1,0 +1,84 @@
+# What the end-to-end tests share: a scratch folder on a real file system, a registry, images, orlop with a store of its own.
+# ORLOP names the program; ORLOP_DRIVER, if set, the driver that the whole run is forced to.
+
+: "${ORLOP:?names the program to test}"
+TESTS=$(cd "$BATS_TEST_DIRNAME/.." && pwd)
+REPO=$(cd "$TESTS/.." && pwd)
+export LC_ALL=C.UTF-8 NO_COLOR=1
+
+# Everything of one file of tests lies here; /tmp may be a tmpfs, which has no EROFS mounts.
+scratch_make() { WORK=$(mktemp -d /var/tmp/orlop-e2e.XXXXXX); export WORK; mkdir "$WORK/tmp"; export TMPDIR=$WORK/tmp; }
+
+# Takes down what is still mounted below the scratch folder, ends what was started, removes it all.
+scratch_remove() {
+	local pid mount
+	for pid in "$WORK"/*.pid; do
+		[ -e "$pid" ] || continue
+		kill "$(cat "$pid")" 2>/dev/null || true
+		for _ in $(seq 50); do kill -0 "$(cat "$pid")" 2>/dev/null || break; sleep 0.1; done
+	done
+	awk -v work="$WORK/" 'index($5, work) == 1 { print $5 }' /proc/self/mountinfo | sort -r |
+		while read -r mount; do umount -l "$(printf '%b' "$mount")"; done
+	# The syncing child of a last command may still hold the store.
+	for _ in $(seq 50); do rm -rf --one-file-system "$WORK" 2>/dev/null && break; sleep 0.1; done
+}
+
+store() { export ORLOP_ROOT=$WORK/store${1:-} ORLOP_RUN=$WORK/run${1:-}; }
+orlop() { "$ORLOP" "$@"; }
+
+need_root() { [ "$(id -u)" = 0 ] || skip "not root: nothing can be mounted or run"; }
+need() { local t; for t in "$@"; do command -v "$t" >/dev/null || skip "no $t on this machine"; done; }
+
+free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
+
+# registry_start [YAML-LINES]: Debian's docker-registry on a free loopback port: sets REGISTRY, logs accesses to $WORK/registry.log.
+registry_start() {
+	local port
+	port=$(free_port)
+	export REGISTRY=127.0.0.1:$port
+	cat > "$WORK/registry.yml" <<-YML
+	version: 0.1
+	log: { level: info, accesslog: { disabled: false } }
+	storage: { filesystem: { rootdirectory: $WORK/registry }, delete: { enabled: true } }
+	http: { addr: "$REGISTRY"${2:-} }
+	${1:-}
+	YML
+	docker-registry serve "$WORK/registry.yml" > "$WORK/registry.log" 2>&1 3>&- &
+	echo $! > "$WORK/registry.pid"
+	for _ in $(seq 100); do
+		(exec 5<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null && return
+		sleep 0.1
+	done
+	cat "$WORK/registry.log" >&2
+	return 1
+}
+
+# image_make NAME: the layout $WORK/NAME, from the recipes.
+image_make() { [ -d "$WORK/$1" ] || "$REPO/fixtures/make-image" "$1" "$WORK/$1"; }
+
+# image_push NAME TAG...: latest (as it is), zstd, docker.
+image_push() {
+	local name=$1 tag; shift
+	image_make "$name"
+	for tag in "$@"; do
+		case $tag in
+		latest) skopeo copy -q --all --preserve-digests --dest-tls-verify=false "oci:$WORK/$name:latest" "docker://$REGISTRY/$name:latest" ;;
+		zstd)
+			skopeo copy -q --all --dest-compress-format zstd "oci:$WORK/$name:latest" "oci:$WORK/$name-zstd:latest"
+			skopeo copy -q --all --preserve-digests --dest-tls-verify=false "oci:$WORK/$name-zstd:latest" "docker://$REGISTRY/$name:zstd" ;;
+		docker) skopeo copy -q --all --format v2s2 --dest-tls-verify=false "oci:$WORK/$name:latest" "docker://$REGISTRY/$name:docker" ;;
+		esac
+	done
+}
+
+# The config digest of an image in the registry, as skopeo sees it.
+config_digest() { skopeo inspect --tls-verify=false --raw "docker://$REGISTRY/$1" | jq -r .config.digest; }
+
+# Nothing of ours may be mounted any more.
+no_mounts_left() { ! grep -q " $WORK/" /proc/self/mountinfo; }
+
+# Runs and shows what was said, so that a failure explains itself.
+check() {
+	run "$@"
+	printf '%s\n' "$output"
+}
