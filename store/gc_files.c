@@ -16,8 +16,9 @@
 #include "base/file.h"
 #include "store/gc_priv.h"
 
-#define SCRATCH_SECONDS ((int64_t)24 * 3600) /* a process that makes something for a day is dead   \
-					      */
+#define SCRATCH_SECONDS                                                                            \
+	((int64_t)24 * 3600) /* a process that makes something for a day is dead                   \
+			      */
 #define INGEST_SECONDS ((int64_t)7 * 24 * 3600) /* who has not resumed for a week will not */
 #define CONTAINER_SECONDS                                                                          \
 	((int64_t)24 * 3600) /* a folder may be made before its row, by hours at most */
