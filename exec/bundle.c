@@ -13,6 +13,7 @@
 #include "exec/bundle_priv.h"
 #include "exec/capability.h"
 #include "exec/environment.h"
+#include "exec/stage.h"
 
 #define SHORT_ID_SIZE  12
 #define HOST_NAME_SIZE 65                  /* HOST_NAME_MAX and a NUL */
@@ -250,6 +251,7 @@ static void copy_flags(ol_bundle *bundle, const ol_bundle_input *input)
 	bundle->init = o->init;
 	bundle->read_only = o->read_only;
 	bundle->privileged = o->privileged;
+	bundle->for_runtime = input->for_runtime;
 }
 
 static int fill(ol_bundle *bundle, const ol_bundle_input *input, ol_error *err)
@@ -348,5 +350,7 @@ int ol_bundle_write_files(const ol_bundle *bundle, int dir_fd, ol_error *err)
 		rc = write_hosts(bundle, dir_fd, err);
 	if (rc == OL_OK)
 		rc = copy_host("/etc/resolv.conf", dir_fd, "resolv.conf", err);
+	if (rc == OL_OK && bundle->init && bundle->for_runtime)
+		rc = ol_publish(dir_fd, "init", ol_stage_program(), 0755, OL_PUBLISH_REPLACE, err);
 	return rc;
 }

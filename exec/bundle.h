@@ -28,6 +28,7 @@ typedef struct ol_bundle_input {
 int ol_bundle_new(const ol_bundle_input *input, ol_bundle **out, ol_error *err);
 void ol_bundle_free(ol_bundle *bundle);
 OL_DEFINE_AUTO(ol_bundle, ol_bundle_free)
-/* Writes hosts, hostname, resolv.conf for the container into its folder. */
+/* Writes hosts, hostname, resolv.conf (and init, for another runtime with --init) for the container
+ * into its folder. */
 int ol_bundle_write_files(const ol_bundle *bundle, int dir_fd, ol_error *err);
 int ol_bundle_format(const ol_bundle *bundle, ol_str *json, ol_error *err);

@@ -50,6 +50,7 @@ struct ol_bundle {
 	ol_bundle_limits limits;
 	ol_network network;
 	bool tty, interactive, init, read_only, privileged, no_new_privileges;
+	bool for_runtime; /* --init needs a file then */
 };
 
 /* Docker's masked and read-only paths; ended by NULL. */

@@ -260,6 +260,12 @@ static int limit_cpu(const hierarchy *h, const ol_bundle_limits *l, ol_error *er
 		l->cpu_shares <= 2 ? 1 : 1 + (l->cpu_shares - 2) * 9999 / 262142, err);
 }
 
+/* On a hybrid host v1 has the controllers; the group in v2 is there for its name alone. */
+static bool is_aside(const ol_cgroup *cgroup, const hierarchy *h)
+{
+	return h->v2 && cgroup->kind == OL_CGROUP_V1;
+}
+
 /* What each limit is called, for the words where it cannot be had. */
 static int set_limits(const ol_cgroup *cgroup, const ol_bundle *bundle, ol_error *err)
 {
@@ -270,7 +276,7 @@ static int set_limits(const ol_cgroup *cgroup, const ol_bundle *bundle, ol_error
 	for (size_t i = 0; rc == OL_OK && i < cgroup->count; i++) {
 		const hierarchy *h = &cgroup->list[i];
 
-		if (!h->dir)
+		if (!h->dir || is_aside(cgroup, h))
 			continue;
 		if (!memory && (h->v2 || has_controller(h, "memory"))) {
 			rc = limit_memory(h, l, err);
@@ -311,25 +317,6 @@ static bool guard(const ol_cgroup *cgroup, const ol_bundle *bundle)
 			return true;
 	}
 	return false;
-}
-
-/* On a hybrid host the v2 part stays out of it. */
-static void drop_others(ol_cgroup *cgroup)
-{
-	size_t kept = 0;
-
-	for (size_t i = 0; i < cgroup->count; i++) {
-		if (cgroup->list[i].v2 != (cgroup->kind == OL_CGROUP_V2)) {
-			hierarchy_done(&cgroup->list[i]);
-			continue;
-		}
-		if (kept != i) {
-			cgroup->list[kept] = cgroup->list[i];
-			cgroup->list[i] = (hierarchy){ .mount = NULL };
-		}
-		kept++;
-	}
-	cgroup->count = kept;
 }
 
 static int make_all(ol_cgroup *cgroup, const ol_bundle *bundle, ol_error *err)
@@ -384,7 +371,6 @@ int ol_cgroup_new(
 			cgroup->kind = OL_CGROUP_V1;
 		else if (cgroup->kind == OL_CGROUP_NONE)
 			cgroup->kind = OL_CGROUP_V2;
-	drop_others(cgroup);
 	if (make_all(cgroup, bundle, &why) < 0) {
 		cgroup->kind = OL_CGROUP_NONE;
 		if (wants_limit(&bundle->limits))
@@ -446,6 +432,20 @@ void ol_cgroup_free(ol_cgroup *cgroup)
 		hierarchy_done(&cgroup->list[i]);
 	}
 	free(cgroup);
+}
+
+void ol_cgroup_sweep(void)
+{
+	hierarchy list[HIERARCHIES_MAX] = { { .mount = NULL } };
+	size_t count;
+
+	(void)read_hierarchies(list, &count, NULL);
+	for (size_t i = 0; i < count; i++) {
+		ol_autofree char *parent = ol_text("%s/%s", list[i].mount, PARENT);
+
+		(void)rmdir(parent); /* others may be in it */
+		hierarchy_done(&list[i]);
+	}
 }
 
 ol_cgroup_kind ol_cgroup_is(const ol_cgroup *cgroup)

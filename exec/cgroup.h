@@ -2,7 +2,8 @@
 
 /*
  * A container's control groups: one below each hierarchy of cgroup v1, or one of v2, always
- *"orlop/<id>". On a hybrid host, where v1 has the controllers, v2 is left alone, as Docker does.
+ *"orlop/<id>". On a hybrid host, where v1 has the controllers, the group in v2 only has the name,
+ *as with Docker.
  *
  *	new (makes and limits) → enter (moves the first process in) → … → free (kills what is left,
  *removes)
@@ -32,6 +33,9 @@ int ol_cgroup_new(
 	const ol_bundle *bundle, ol_cgroup **out, char *note, size_t note_size, ol_error *err);
 void ol_cgroup_free(ol_cgroup *cgroup);
 OL_DEFINE_AUTO(ol_cgroup, ol_cgroup_free)
+
+/* Takes away the empty parents that another runtime leaves behind. */
+void ol_cgroup_sweep(void);
 
 ol_cgroup_kind ol_cgroup_is(const ol_cgroup *cgroup);
 /* Whether devices are kept from the container by its group; if not, the launcher has to do it by

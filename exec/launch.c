@@ -139,7 +139,7 @@ static int make_stdio(launch *l, ol_error *err)
 
 	if (l->bundle->interactive)
 		rc = make_pipe(&l->setup.stdio[0], &l->relay.stdin_fd, err);
-	else if ((l->setup.stdio[0] = open("/dev/null", O_RDONLY | O_CLOEXEC)) < 0)
+	else if ((l->setup.stdio[0] = open("/dev/null", O_RDWR | O_CLOEXEC)) < 0)
 		rc = ol_fail_sys(err, "/dev/null");
 	if (rc == OL_OK)
 		rc = make_pipe(&l->relay.stdout_fd, &l->setup.stdio[1], err);

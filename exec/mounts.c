@@ -219,6 +219,9 @@ static int link_groups(const ol_cgroup *cgroup, int dir_fd, ol_error *err)
 				return ol_fail_sys(err, "/sys/fs/cgroup/%s", name);
 			c += size + (c[size] == ',');
 		}
+	/* As sysfs has it there: only who may override modes makes anything in it. */
+	if (fchmodat(dir_fd, ".", 0555, 0) < 0)
+		return ol_fail_sys(err, "/sys/fs/cgroup");
 	return OL_OK;
 }
 
@@ -285,6 +288,26 @@ static int make_detached(
 	return rc;
 }
 
+/* A tmpfs over a directory of the image takes its mode, unless one is asked for. */
+static int keep_mode(
+	const ol_mounts_input *input, const ol_bundle_mount *mount, int mount_fd, ol_error *err)
+{
+	ol_autofd int covered = -1;
+	struct stat st;
+
+	if (strcmp(mount->type, "tmpfs") != 0)
+		return OL_OK;
+	for (const char *const *option = mount->options; *option; option++)
+		if (strncmp(*option, "mode=", 5) == 0 || strcmp(*option, "ro") == 0)
+			return OL_OK;
+	if (ol_inside_open(
+		    input->root_fd, mount->target, O_PATH | O_DIRECTORY, false, &covered, NULL) < 0)
+		return OL_OK; /* nothing there yet */
+	if (fstat(covered, &st) < 0 || fchmodat(mount_fd, ".", st.st_mode & 07777, 0) < 0)
+		return ol_fail_sys(err, "%s: mode", mount->target);
+	return OL_OK;
+}
+
 static int make_one(
 	const ol_mounts_input *input, const ol_bundle_mount *mount, int *pts_fd, ol_error *err)
 {
@@ -296,6 +319,8 @@ static int make_one(
 	rc = check_plain(input, mount, err);
 	if (rc == OL_OK)
 		rc = make_detached(input, mount, &fd, err);
+	if (rc == OL_OK)
+		rc = keep_mode(input, mount, fd, err);
 	if (rc == OL_OK)
 		rc = open_target(input, mount, fd, &target, err);
 	if (rc == OL_OK)

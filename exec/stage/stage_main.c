@@ -158,6 +158,15 @@ static const char *path_of(char *const *env)
 	return "";
 }
 
+/* As Docker words it. */
+static const char *reason(int sys, char *room, size_t size)
+{
+	(void)snprintf(room, size, "%s", strerror(sys));
+	if (room[0] >= 'A' && room[0] <= 'Z')
+		room[0] = (char)(room[0] - 'A' + 'a');
+	return room;
+}
+
 static int try_program(const char *path)
 {
 	struct stat st;
@@ -177,7 +186,7 @@ static const char *find_program(const stage *s, char *room)
 		why = try_program(name);
 		if (why)
 			give_up(s, why == ENOENT || why == ENOTDIR ? 127 : 126, 0,
-				"exec: \"%.150s\": %s", name, strerror(why));
+				"exec: \"%.150s\": %s", name, reason(why, room, PATH_BYTES_MAX));
 		return name;
 	}
 	while (*path) {
@@ -195,13 +204,14 @@ static const char *find_program(const stage *s, char *room)
 
 static void __attribute__((noreturn)) start(const stage *s)
 {
-	char room[PATH_BYTES_MAX];
+	char room[PATH_BYTES_MAX], words[128];
 	const char *program = find_program(s, room);
 	int why;
 
 	(void)execve(program, s->args, s->env);
 	why = errno;
-	give_up(s, why == ENOENT ? 127 : 126, 0, "exec %.150s: %s", program, strerror(why));
+	give_up(s, why == ENOENT ? 127 : 126, 0, "exec %.150s: %s", program,
+		reason(why, words, sizeof words));
 }
 
 /* In a process group of its own, in front on the terminal, so that Ctrl-C reaches it and not us. */
