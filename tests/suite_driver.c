@@ -1,0 +1,612 @@
+/*
+ * One suite for all layer drivers: every test runs once for each row of the table that works here.
+ * Layers are built from recipes, published as a pull does it, completed where they lean, mounted,
+ * and what is seen is compared with what is meant.
+ *
+ * Everything is mounted in a mount namespace of the suite's own, so nothing outlives it.
+ */
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/file.h"
+#include "snapshot/layer_mount.h"
+#include "store/use.h"
+#include "tests/layer_recipe.h"
+#include "tests/suite_box.h"
+#include "tests/suite_images.h"
+
+/* Each image, as users mount it: read-only and writable, through the new calls and the old one. */
+static void an_image_is_shown_as_meant(void **state)
+{
+	const suite_run *run = *state;
+	suite_box *box = suite_begin(state);
+
+	for (size_t i = 0; run->image->layers[i]; i++)
+		suite_add(box, run->driver, run->image->layers[i]);
+	for (int variant = 0; variant < 4; variant++) {
+		ol_autofd int state_fd = suite_state_open(box, USER_A);
+		ol_rootfs_options options = suite_options(box, USER_A, state_fd);
+
+		options.writable = variant & 1;
+		options.old_mount = variant & 2;
+		suite_mount(box, &options);
+		suite_check_tree(run->image->name, run->image->tree, box->target);
+		suite_unmount(box, USER_A);
+		suite_state_remove(box, USER_A);
+	}
+	for (size_t i = 0; i < box->count; i++)
+		assert_false(suite_is_mounted(box, &box->layers[i].key));
+}
+
+/* As many layers as overlayfs takes, which is one too many for an empty directory above them; and
+ * too many. */
+static void layers_stack_to_the_limit(void **state)
+{
+	const suite_run *run = *state;
+	static const size_t counts[] = { 130, OL_LAYERS_MAX };
+	suite_box *box = suite_begin(state);
+	ol_auto_str ol_str tree = OL_STR((size_t)1 << 20);
+
+	(void)ol_str_add(&tree, ". d 0755 0:0 1\n");
+	for (unsigned i = 0; i < OL_LAYERS_MAX; i++) {
+		ol_autofree char *line = ol_text("f%u f 0644 0:0 %u %u\n", i, i, i);
+		ol_autofree char *recipe = ol_text(". d 0755 0:0 1\n%s", line);
+
+		suite_add(box, run->driver, recipe);
+		(void)ol_str_add(&tree, line);
+	}
+	for (int variant = 0; variant < 4; variant++) {
+		size_t count = counts[variant & 1];
+		ol_autofd int state_fd = suite_state_open(box, USER_A);
+		ol_rootfs_options options = suite_options(box, USER_A, state_fd);
+		char *end = tree.data;
+
+		for (size_t i = 0; i <= count; i++)
+			end = strchr(end, '\n') + 1;
+		options.count = count;
+		options.old_mount = variant & 2;
+		suite_mount(box, &options);
+		{
+			ol_autofree char *part = ol_strndup(tree.data, (size_t)(end - tree.data));
+
+			suite_check_tree("many layers", part, box->target);
+		}
+		CHECK_INT("writable", -1, chmod(box->target, 0700));
+		suite_unmount(box, USER_A);
+		suite_state_remove(box, USER_A);
+	}
+	CHECK_INT("too many", OL_ELIMIT,
+		ol_rootfs_mount(box->store,
+			&(ol_rootfs_options){ .layers = box->layers, .count = OL_LAYERS_MAX + 1 },
+			NULL, NULL));
+}
+
+/* The store's structs own their strings when they come out of it; what goes in is only lent. */
+static char *lend(const char *text)
+{
+	return (char *)(uintptr_t)text;
+}
+
+static void write_file(const suite_box *box, const char *name, const char *text)
+{
+	ol_autofree char *path = ol_text("%s/%s", box->target, name);
+	ol_autofd int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+
+	assert_true(fd >= 0);
+	assert_int_equal(OL_OK, ol_write_all(fd, text, strlen(text), NULL));
+}
+
+static const char base_recipe[] = ". d 0751 1:2 1\n"
+				  "d d 0755 0:0 1\n"
+				  "d/f f 0644 0:0 1 x\n";
+
+/* What was written is there again; what the container made of "/" is not undone. */
+static void what_is_written_stays_in_the_upper(void **state)
+{
+	const suite_run *run = *state;
+	suite_box *box = suite_begin(state);
+	ol_autofd int state_fd = suite_state_open(box, USER_A);
+	ol_rootfs_options options;
+	ol_autofree char *gone = ol_text("%s/d/f", box->target);
+	ol_autofree char *moved = ol_text("%s/moved", box->target);
+
+	suite_add(box, run->driver, base_recipe);
+	options = suite_options(box, USER_A, state_fd);
+	options.writable = true;
+	suite_mount(box, &options);
+	write_file(box, "new", "new");
+	assert_int_equal(0, rename(gone, moved));
+	assert_int_equal(0, chmod(box->target, 0700));
+	suite_unmount(box, USER_A);
+	suite_mount(box, &options);
+	suite_check_tree("again",
+		". d 0700 1:2 ?\nd d 0755 0:0 ?\nmoved f 0644 0:0 1 x\nnew f 0644 0:0 ? new\n",
+		box->target);
+	suite_unmount(box, USER_A);
+	(void)close(ol_steal_fd(&state_fd));
+	suite_state_remove(box, USER_A);
+	options.state_fd = state_fd = suite_state_open(box, USER_A);
+	suite_mount(box, &options);
+	suite_check_tree("anew", base_recipe, box->target);
+	suite_unmount(box, USER_A);
+}
+
+static void a_read_only_root_takes_no_writes(void **state)
+{
+	const suite_run *run = *state;
+	suite_box *box = suite_begin(state);
+	ol_autofd int state_fd = suite_state_open(box, USER_A);
+	ol_rootfs_options options;
+	struct statfs fs;
+
+	suite_add(box, run->driver, base_recipe);
+	options = suite_options(box, USER_A, state_fd);
+	options.guarded = true;
+	suite_mount(box, &options);
+	CHECK_INT("chmod", -1, chmod(box->target, 0700));
+	CHECK_INT("errno", EROFS, errno);
+	assert_int_equal(0, statfs(box->target, &fs));
+	CHECK_INT("nosuid", MS_NOSUID, fs.f_flags & MS_NOSUID);
+	CHECK_INT("nodev", MS_NODEV, fs.f_flags & MS_NODEV);
+	suite_unmount(box, USER_A);
+}
+
+/* Only so do they share the page cache. */
+static void users_of_a_layer_share_its_mount(void **state)
+{
+	const suite_run *run = *state;
+	suite_box *box = suite_begin(state);
+	ol_layer_mount_options options = { .layers = box->layers, .count = 1, .user_id = USER_A };
+	ol_autofd int a = -1;
+	ol_autofd int b = -1;
+	struct stat of_a, of_b;
+	ol_error err = { 0 };
+	bool mounts;
+
+	suite_add(box, run->driver, base_recipe);
+	suite_must("a", ol_layer_mounts_begin(box->store, &options, &a, &err), &err);
+	mounts = suite_is_mounted(box, &box->layers[0].key);
+	options.user_id = USER_B;
+	suite_must("b", ol_layer_mounts_begin(box->store, &options, &b, &err), &err);
+	assert_int_equal(0, fstat(a, &of_a));
+	assert_int_equal(0, fstat(b, &of_b));
+	CHECK_INT("one superblock", (long long)of_a.st_dev, (long long)of_b.st_dev);
+	CHECK_INT("one root", (long long)of_a.st_ino, (long long)of_b.st_ino);
+	suite_must("end a", ol_layer_mounts_end(box->store, USER_A, &err), &err);
+	CHECK_INT("b is left", mounts, suite_is_mounted(box, &box->layers[0].key));
+	suite_must("end b", ol_layer_mounts_end(box->store, USER_B, &err), &err);
+	CHECK_INT("nobody is left", false, suite_is_mounted(box, &box->layers[0].key));
+	suite_must("end twice", ol_layer_mounts_end(box->store, USER_B, &err), &err);
+}
+
+static bool has_users(suite_box *box, const ol_digest *key)
+{
+	ol_autofree ol_digest *unused = NULL;
+	size_t count = 0;
+
+	suite_must("asking", ol_use_add(box->store, "asking", key, 1, NULL), &(ol_error){ 0 });
+	suite_must("asking", ol_use_end(box->store, "asking", &unused, &count, NULL),
+		&(ol_error){ 0 });
+	return count == 0;
+}
+
+static void add_container(
+	suite_box *box, const char *id, pid_t pid, uint64_t start, const char *boot_id)
+{
+	ol_error err = { 0 };
+
+	suite_must("container",
+		ol_container_add(box->store,
+			&(ol_container_info){ .id = lend(id),
+				.name = lend(id),
+				.image = lend("x"),
+				.root = ol_digest_of(OL_SHA256, "x", 1),
+				.config = ol_digest_of(OL_SHA256, "y", 1),
+				.command = lend("x"),
+				.state = OL_CONTAINER_RUNNING,
+				.pid = pid,
+				.pid_start = start,
+				.boot_id = lend(boot_id) },
+			&err),
+		&err);
+}
+
+static void add_mount(suite_box *box, const char *id, const char *boot_id)
+{
+	ol_error err = { 0 };
+
+	suite_must("mount",
+		ol_mount_add(box->store,
+			&(ol_mount_info){ .id = lend(id),
+				.target = box->target,
+				.image = lend("x"),
+				.root = ol_digest_of(OL_SHA256, "x", 1),
+				.config = ol_digest_of(OL_SHA256, "y", 1),
+				.boot_id = lend(boot_id) },
+			&err),
+		&err);
+}
+
+/* What a user was that a sweep finds, and whether it is still one afterwards. */
+static void a_sweep_gives_up_what_the_dead_hold(void **state)
+{
+	enum kind { CONTAINER, MOUNT, FOLDER };
+	static const struct {
+		const char *label;
+		enum kind kind;
+		bool this_boot, alive, stays;
+	} cases[] = {
+		{ "container that runs", CONTAINER, true, true, true },
+		{ "container whose process is gone", CONTAINER, true, false, false },
+		{ "container of another boot", CONTAINER, false, true, false },
+		{ "mount", MOUNT, true, true, true },
+		{ "mount of another boot", MOUNT, false, true, false },
+		{ "container that is being made", FOLDER, true, true, true },
+	};
+	const suite_run *run = *state;
+
+	OL_EACH (cases, c) {
+		suite_box *box = suite_begin(state);
+		const char *boot = c->this_boot ? ol_store_boot_id(box->store) : "earlier";
+		uint64_t start = ol_process_start(getpid());
+		ol_layer_mount_options options = {
+			.layers = box->layers, .count = 1, .user_id = USER_A
+		};
+		ol_autofd int state_fd = suite_state_open(box, USER_A);
+		ol_error err = { 0 };
+
+		suite_add(box, run->driver, base_recipe);
+		if (c->kind == CONTAINER)
+			add_container(box, USER_A, getpid(), c->alive ? start : start - 1, boot);
+		else if (c->kind == MOUNT)
+			add_mount(box, USER_A, boot);
+		suite_must(c->label, ol_layer_mounts_begin(box->store, &options, NULL, &err), &err);
+		CHECK_INT(c->label, true, has_users(box, &box->layers[0].key));
+		suite_must(c->label, ol_rootfs_sweep(box->store, &err), &err);
+		CHECK_INT(c->label, c->stays, has_users(box, &box->layers[0].key));
+		if (!c->stays)
+			CHECK_INT(c->label, false, suite_is_mounted(box, &box->layers[0].key));
+		(void)suite_end(state);
+	}
+}
+
+/* A mount whose rows are gone, as a crash between the two leaves it. */
+static void a_sweep_unmounts_what_has_no_rows(void **state)
+{
+	const suite_run *run = *state;
+	suite_box *box = suite_begin(state);
+	ol_layer_mount_options options = { .layers = box->layers, .count = 1, .user_id = USER_A };
+	ol_autofree ol_digest *unused = NULL;
+	size_t count = 0;
+	ol_error err = { 0 };
+
+	suite_add(box, run->driver, base_recipe);
+	suite_must("begin", ol_layer_mounts_begin(box->store, &options, NULL, &err), &err);
+	suite_must("forget", ol_use_end(box->store, USER_A, &unused, &count, &err), &err);
+	suite_must("sweep", ol_rootfs_sweep(box->store, &err), &err);
+	CHECK_INT("mounted", false, suite_is_mounted(box, &box->layers[0].key));
+}
+
+static void check_in_child(const char *label, int (*work)(suite_box *box), suite_box *box)
+{
+	int status = 0;
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(work(box));
+	assert_true(pid > 0);
+	assert_int_equal(pid, waitpid(pid, &status, 0));
+	CHECK_INT(label, 0, status);
+}
+
+static int mount_in_private_namespace(suite_box *box)
+{
+	ol_autofd int state_fd = -1;
+	ol_rootfs_options options = suite_options(box, USER_A, -1);
+	ol_auto_str ol_str differences = OL_STR(1);
+	ol_error err = { 0 };
+
+	if (ol_dir_open(box->dir_fd, "root/containers/" USER_A, &state_fd, &err) < 0 ||
+		unshare(CLONE_NEWNS) < 0 || mount("", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+		return 1;
+	options.state_fd = state_fd;
+	options.writable = true;
+	options.held = true;
+	if (ol_rootfs_mount(box->store, &options, NULL, &err) < 0) {
+		print_error("%s\n", err.text);
+		return 2;
+	}
+	differences = recipe_compare(base_recipe, box->target);
+	print_error("%s", differences.data);
+	return differences.size ? 3 : 0;
+}
+
+/* As run does it: the layers are held where all see them, the overlay is made where nobody does. */
+static void a_held_root_is_mounted_in_a_private_namespace(void **state)
+{
+	const suite_run *run = *state;
+	suite_box *box = suite_begin(state);
+	ol_autofd int state_fd = suite_state_open(box, USER_A);
+	ol_rootfs_options options;
+	ol_error err = { 0 };
+
+	suite_add(box, run->driver, base_recipe);
+	options = suite_options(box, USER_A, state_fd);
+	suite_must("hold", ol_rootfs_hold(box->store, &options, &err), &err);
+	check_in_child("private", mount_in_private_namespace, box);
+	suite_check_tree("here", ". d 0700 0:0 ?\n", box->target);
+	suite_unmount(box, USER_A);
+	CHECK_INT("mounted", false, suite_is_mounted(box, &box->layers[0].key));
+}
+
+/* A child that is killed with everything mounted; its mounts are in our namespace. A handle does
+ * not survive a fork, so it opens the store itself. A test's failure must not return from here. */
+static int mount_and_die(suite_box *box)
+{
+	ol_autofree char *root = suite_path(box, "root"), *run = suite_path(box, "run");
+	const ol_container_info info = { .id = lend(USER_A),
+		.name = lend("killed"),
+		.image = lend("x"),
+		.root = ol_digest_of(OL_SHA256, "x", 1),
+		.config = ol_digest_of(OL_SHA256, "y", 1),
+		.command = lend("x"),
+		.state = OL_CONTAINER_RUNNING,
+		.pid = getpid(),
+		.pid_start = ol_process_start(getpid()) };
+	ol_autofd int state_fd = -1;
+	ol_container_info row = info;
+	ol_rootfs_options options;
+	ol_error err = { 0 };
+
+	if (ol_store_open(&(ol_store_options){ .root = root, .run_root = run }, &box->store, &err) <
+		0)
+		return 2;
+	row.boot_id = lend(ol_store_boot_id(box->store));
+	if (ol_container_add(box->store, &row, &err) < 0 ||
+		ol_container_dir(box->store, USER_A, &state_fd, &err) < 0)
+		return 3;
+	options = suite_options(box, USER_A, state_fd);
+	options.writable = true;
+	if (ol_rootfs_mount(box->store, &options, NULL, &err) < 0)
+		return 4;
+	(void)raise(SIGKILL);
+	return 5;
+}
+
+static void what_a_killed_user_mounted_goes_with_a_sweep(void **state)
+{
+	const suite_run *run = *state;
+	suite_box *box = suite_begin(state);
+	ol_error err = { 0 };
+	int status = 0;
+	pid_t pid;
+
+	suite_add(box, run->driver, base_recipe);
+	ol_store_close(box->store);
+	box->store = NULL;
+	pid = fork();
+	if (pid == 0)
+		_exit(mount_and_die(box));
+	assert_int_equal(pid, waitpid(pid, &status, 0));
+	CHECK_INT("killed", SIGKILL, WTERMSIG(status));
+	suite_open_store(box, NULL);
+	suite_must("sweep", ol_rootfs_sweep(box->store, &err), &err);
+	CHECK_INT("mounted", false, suite_is_mounted(box, &box->layers[0].key));
+	CHECK_INT("used", false, has_users(box, &box->layers[0].key));
+	/* The overlay itself is its own: it works on, and goes when asked to. */
+	suite_check_tree("overlay", base_recipe, box->target);
+	suite_unmount(box, USER_A);
+	suite_check_tree("target", ". d 0700 0:0 ?\n", box->target);
+}
+
+/* A layer that cannot be opened: nothing is left mounted or recorded. */
+static void a_mount_that_fails_leaves_nothing(void **state)
+{
+	const suite_run *run = *state;
+	suite_box *box = suite_begin(state);
+	ol_autofd int state_fd = suite_state_open(box, USER_A);
+	ol_rootfs_options options;
+	ol_error err = { 0 };
+
+	suite_add(box, run->driver, base_recipe);
+	suite_add(box, run->driver, "g f 0644 0:0 1 y\n");
+	options = suite_options(box, USER_A, state_fd);
+	options.target = "/nonexistent/place";
+	assert_true(ol_rootfs_mount(box->store, &options, NULL, &err) < 0);
+	CHECK_INT("used", false, has_users(box, &box->layers[0].key));
+	CHECK_INT("mounted", false, suite_is_mounted(box, &box->layers[0].key));
+	(void)snprintf(box->layers[1].driver, sizeof box->layers[1].driver, "other");
+	options.target = box->target;
+	CHECK_INT("driver", OL_EUNSUPPORTED, ol_rootfs_mount(box->store, &options, NULL, &err));
+	CHECK_INT("used", false, has_users(box, &box->layers[0].key));
+	CHECK_INT("mounted", false, suite_is_mounted(box, &box->layers[0].key));
+}
+
+static void put_store_on_overlay(suite_box *box)
+{
+	ol_autofree char *data =
+		ol_text("lowerdir=%s/l,upperdir=%s/u,workdir=%s/w", box->dir, box->dir, box->dir);
+	ol_autofree char *root = suite_path(box, "root");
+	static const char *const names[] = { "l", "u", "w" };
+
+	ol_store_close(box->store);
+	box->store = NULL;
+	OL_EACH (names, name)
+		assert_int_equal(0, mkdirat(box->dir_fd, *name, 0700));
+	assert_int_equal(0, mount("overlay", root, "overlay", 0, data));
+	suite_open_store(box, NULL);
+}
+
+/* A store on an overlay, as in a container, takes no upper of another. */
+static void an_upper_that_the_store_cannot_hold_lies_on_a_tmpfs(void **state)
+{
+	const suite_run *run = *state;
+	suite_box *box = suite_begin(state);
+	ol_autofd int state_fd = -1;
+	ol_rootfs_options options;
+	ol_error err = { 0 };
+
+	put_store_on_overlay(box);
+	if (run->driver->probe(box->store, &err) < 0) {
+		print_message("# skip: %s on an overlay: %s\n", run->driver->name, err.text);
+		skip();
+	}
+	suite_add(box, run->driver, base_recipe);
+	state_fd = suite_state_open(box, USER_A);
+	options = suite_options(box, USER_A, state_fd);
+	for (int variant = 0; variant < 4; variant++) {
+		ol_autofree char *note = NULL;
+
+		options.old_mount = variant & 1;
+		options.writable = variant & 2;
+		suite_must("mount", ol_rootfs_mount(box->store, &options, &note, &err), &err);
+		CHECK_INT("note", options.writable, note && strstr(note, "tmpfs"));
+		suite_check_tree("tree", base_recipe, box->target);
+		if (options.writable)
+			write_file(box, "new", "new");
+		CHECK_INT("leftover", -1, faccessat(state_fd, "tmpfs", F_OK, 0));
+		suite_unmount(box, USER_A);
+		suite_check_tree("target", ". d 0700 0:0 ?\n", box->target);
+	}
+}
+
+/* Layers of one image made by different drivers: erofs hands what it cannot express to dir. */
+static void layers_of_all_drivers_stack(void **state)
+{
+	const ol_driver *const *drivers = ol_drivers();
+	const suite_run *run = *state;
+
+	for (size_t first = 0; first < 2; first++) {
+		suite_box *box = suite_begin(state);
+		ol_autofd int state_fd = suite_state_open(box, USER_A);
+		ol_rootfs_options options;
+
+		for (size_t i = 0; run->image->layers[i]; i++)
+			suite_add(box, drivers[(i + first) % 2], run->image->layers[i]);
+		options = suite_options(box, USER_A, state_fd);
+		suite_mount(box, &options);
+		suite_check_tree(run->image->name, run->image->tree, box->target);
+		suite_unmount(box, USER_A);
+		(void)suite_end(state);
+	}
+}
+
+static void a_driver_is_chosen_by_trying(void **state)
+{
+	const suite_run *run = *state;
+	suite_box *box = suite_begin(state);
+	const ol_driver *driver = NULL;
+	char why[256] = "";
+	ol_error err = { 0 };
+
+	suite_must(
+		"named", ol_driver_choose(box->store, run->driver->name, &driver, why, &err), &err);
+	assert_ptr_equal(run->driver, driver);
+	suite_must("best", ol_driver_choose(box->store, NULL, &driver, why, &err), &err);
+	assert_true(why[0] != 0);
+	CHECK_INT("unknown", OL_EINVAL, ol_driver_choose(box->store, "zfs", &driver, why, &err));
+}
+
+static const struct {
+	const char *name;
+	CMUnitTestFunction call;
+} tests_of_each[] = {
+	{ "a_driver_is_chosen_by_trying", a_driver_is_chosen_by_trying },
+	{ "what_is_written_stays_in_the_upper", what_is_written_stays_in_the_upper },
+	{ "a_read_only_root_takes_no_writes", a_read_only_root_takes_no_writes },
+	{ "users_of_a_layer_share_its_mount", users_of_a_layer_share_its_mount },
+	{ "a_sweep_gives_up_what_the_dead_hold", a_sweep_gives_up_what_the_dead_hold },
+	{ "a_sweep_unmounts_what_has_no_rows", a_sweep_unmounts_what_has_no_rows },
+	{ "a_held_root_is_mounted_in_a_private_namespace",
+		a_held_root_is_mounted_in_a_private_namespace },
+	{ "what_a_killed_user_mounted_goes_with_a_sweep",
+		what_a_killed_user_mounted_goes_with_a_sweep },
+	{ "a_mount_that_fails_leaves_nothing", a_mount_that_fails_leaves_nothing },
+	{ "an_upper_that_the_store_cannot_hold_lies_on_a_tmpfs",
+		an_upper_that_the_store_cannot_hold_lies_on_a_tmpfs },
+	{ "layers_stack_to_the_limit", layers_stack_to_the_limit },
+};
+
+#define IMAGES    (sizeof images / sizeof images[0])
+#define EACH      (sizeof tests_of_each / sizeof tests_of_each[0])
+#define TESTS_MAX (3 * (IMAGES + EACH))
+
+struct plan {
+	struct CMUnitTest tests[TESTS_MAX];
+	suite_run runs[TESTS_MAX];
+	size_t count;
+};
+
+static void plan_add(struct plan *plan, const char *who, const char *name, CMUnitTestFunction call,
+	const suite_run *run)
+{
+	plan->runs[plan->count] = *run;
+	plan->tests[plan->count] = (struct CMUnitTest){
+		.name = ol_text("%s: %s", who, name),
+		.test_func = call,
+		.teardown_func = suite_end,
+		.initial_state = &plan->runs[plan->count],
+	};
+	plan->count++;
+}
+
+/* Whether a driver works here; why not is said aloud. */
+static bool works(const ol_driver *driver)
+{
+	char dir[] = "/var/tmp/orlop-suite-XXXXXX";
+	ol_autofree char *run = mkdtemp(dir) ? ol_text("%s/run", dir) : NULL;
+	ol_store *store = NULL;
+	ol_error err = { 0 };
+	int rc = ol_store_open(&(ol_store_options){ .root = dir, .run_root = run }, &store, &err);
+
+	if (rc == OL_OK)
+		rc = driver->probe(store, &err);
+	if (rc < 0)
+		print_message("# skip: driver %s: %s\n", driver->name, err.text);
+	ol_store_close(store);
+	(void)ol_remove_tree(AT_FDCWD, dir, NULL);
+	return rc == OL_OK;
+}
+
+int main(int argc, char **argv)
+{
+	struct plan *plan = ol_alloc(sizeof *plan);
+	size_t working = 0;
+	int failed;
+
+	if (geteuid() != 0 || unshare(CLONE_NEWNS) < 0 ||
+		mount("", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0) {
+		print_message("# skip: the suite of drivers needs root and mounts\n");
+		free(plan);
+		return 0;
+	}
+	if (argc > 1)
+		cmocka_set_test_filter(argv[1]);
+	for (const ol_driver *const *row = ol_drivers(); *row; row++) {
+		if (!works(*row))
+			continue;
+		working++;
+		for (size_t i = 0; i < IMAGES; i++)
+			plan_add(plan, (*row)->name, images[i].name, an_image_is_shown_as_meant,
+				&(suite_run){ .driver = *row, .image = &images[i] });
+		for (size_t i = 0; i < EACH; i++)
+			plan_add(plan, (*row)->name, tests_of_each[i].name, tests_of_each[i].call,
+				&(suite_run){ .driver = *row });
+	}
+	for (size_t i = 0; working == 2 && i < IMAGES; i++)
+		plan_add(plan, "mixed", images[i].name, layers_of_all_drivers_stack,
+			&(suite_run){ .image = &images[i] });
+	failed = _cmocka_run_group_tests("drivers", plan->tests, plan->count, NULL, NULL);
+	for (size_t i = 0; i < plan->count; i++)
+		free((char *)(uintptr_t)plan->tests[i].name);
+	free(plan);
+	return failed;
+}
