@@ -57,7 +57,7 @@ int ol_driver_choose(
 			if (row == ol_drivers())
 				(void)snprintf(why, 256, "the best there is");
 			else
-				(void)snprintf(why, 256, "%s cannot be used here: %s",
+				(void)snprintf(why, 256, "%s cannot be used here: %.200s",
 					(*ol_drivers())->name, first.text);
 			*out = *row;
 			return OL_OK;

@@ -17,7 +17,7 @@
 
 /* "layers/<hex>", relative to ol_store_run_fd. */
 typedef struct ol_layer_mount_name {
-	char text[8 + OL_DIGEST_HEX_MAX];
+	char text[8 + OL_DIGEST_TEXT_MAX];
 } ol_layer_mount_name;
 ol_layer_mount_name ol_layer_mount_name_of(const ol_digest *key);
 

@@ -3,9 +3,8 @@
 /*
  * Root file systems: layers stacked with overlayfs.
  *
- *	upper (or, read-only, an empty directory)   what the layers say of "/" itself
- *	layer n … layer k                           k: the topmost layer whose root is opaque, else
- *1
+ *	upper, or read-only an empty directory   with what the layers say of "/" itself
+ *	layer n … layer k                        k: the topmost one with an opaque root, else 1
  *
  * A layer in use has one mount, which all its users share: snapshot/layer_mount.h.
  */
