@@ -10,11 +10,19 @@
 /* One message: errors are shorter than 1 KiB, and safe text is at most four times as long. */
 #define TEXT_BYTES_MAX ((size_t)1 << 20)
 
+/* A terminal that understands sequences. */
+static bool is_clever(bool tty)
+{
+	const char *term = getenv("TERM");
+
+	return tty && term && *term && strcmp(term, "dumb") != 0;
+}
+
 static bool colours_on(bool tty)
 {
-	const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
+	const char *no_color = getenv("NO_COLOR");
 
-	return tty && !(no_color && *no_color) && term && *term && strcmp(term, "dumb") != 0;
+	return is_clever(tty) && !(no_color && *no_color);
 }
 
 ol_console ol_console_open(void)
@@ -28,6 +36,7 @@ ol_console ol_console_open(void)
 	};
 
 	console.out_colour = colours_on(console.out_tty);
+	console.err_bars = is_clever(console.err_tty);
 	console.err_colour = colours_on(console.err_tty);
 	return console;
 }

@@ -18,6 +18,7 @@ typedef struct ol_console {
 	bool out_tty, err_tty;       /* they are terminals */
 	bool out_colour, err_colour; /* terminals, and neither NO_COLOR nor TERM=dumb says no */
 	int out_errno;               /* of the first write to stdout that failed */
+	bool err_bars;               /* stderr understands cursor movement: not TERM=dumb */
 	bool utf8;                   /* the locale's characters: bars and ellipses may use them */
 } ol_console;
 

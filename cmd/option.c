@@ -265,6 +265,11 @@ static const given *last(const ol_args *args, const char *name)
 	return NULL;
 }
 
+bool ol_args_knows(const ol_args *args, const char *name)
+{
+	return find_name(args->tables, name, strlen(name)) != NULL;
+}
+
 bool ol_args_has(const ol_args *args, const char *name)
 {
 	return last(args, name) != NULL;

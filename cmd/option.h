@@ -62,6 +62,7 @@ const char *ol_args_text(const ol_args *args, const char *name); /* NULL when no
 const char *const *ol_args_list(
 	const ol_args *args, const char *name); /* ended by NULL; empty when not given */
 
+bool ol_args_knows(const ol_args *args, const char *name); /* some table has it */
 /* Where commands keep what they make of the values: it dies with args. */
 ol_arena *ol_args_arena(const ol_args *args);
 

@@ -1,0 +1,146 @@
+#include "base/alloc.h"
+#include "cmd/commands.h"
+#include "cmd/listing.h"
+#include "cmd/size.h"
+#include "image/list.h"
+
+static const ol_column columns[] = {
+	{ "Repository", "REPOSITORY" },
+	{ "Tag", "TAG" },
+	{ "Digest", "DIGEST" },
+	{ "ID", "IMAGE ID" },
+	{ "Platform", "PLATFORM" },
+	{ "CreatedSince", "CREATED" },
+	{ "CreatedAt", "CREATED AT" },
+	{ "Size", "SIZE" },
+	{ "Containers", "CONTAINERS" },
+	{ NULL, NULL },
+};
+
+typedef struct list {
+	ol_listing *listing;
+	bool whole; /* --no-trunc */
+} list;
+
+/* Whole values, for --json. */
+static ol_json *machine_row(const ol_image_row *row)
+{
+	ol_json *json = ol_json_object(), *labels = ol_json_object();
+
+	ol_json_set(json, "Name", *row->name ? ol_json_string(row->name) : ol_json_null());
+	ol_json_set_text(json, "Repository", row->repository);
+	ol_json_set_text(json, "Tag", row->tag);
+	ol_json_set_text(json, "ID", ol_digest_format(&row->id).text);
+	ol_json_set_text(json, "Digest", ol_digest_format(&row->digest).text);
+	ol_json_set_text(json, "Manifest", ol_digest_format(&row->manifest).text);
+	ol_json_set_text(json, "Platform", ol_platform_format(&row->platform).text);
+	ol_json_set_text(json, "Created", ol_when_rfc3339(row->created).text);
+	ol_json_set_text(json, "Pulled", ol_when_rfc3339(row->pulled).text);
+	ol_json_set_int(json, "Size", (int64_t)row->size);
+	ol_json_set_int(json, "Containers", row->containers);
+	for (size_t i = 0; row->config && i < row->config->label_count; i++)
+		ol_json_set_text(labels, row->config->labels[i].key, row->config->labels[i].value);
+	ol_json_set(json, "Labels", labels);
+	return json;
+}
+
+static ol_json *docker_row(const ol_image_row *row, bool whole)
+{
+	ol_json *json = ol_json_object();
+	ol_autofree char *containers = ol_text("%u", row->containers);
+
+	ol_json_set_text(json, "Repository", row->repository);
+	ol_json_set_text(json, "Tag", row->tag);
+	ol_json_set_text(json, "Digest",
+		ol_digest_is_set(&row->digest) ? ol_digest_format(&row->digest).text : "<none>");
+	ol_json_set_text(json, "ID",
+		whole ? ol_digest_format(&row->id).text : ol_digest_short(&row->id).text);
+	ol_json_set_text(json, "Platform", ol_platform_format(&row->platform).text);
+	ol_row_set_time(json, "CreatedSince", "CreatedAt", row->created);
+	ol_json_set_text(json, "Size", ol_size_format(row->size).text);
+	ol_json_set_text(json, "Containers", containers);
+	return json;
+}
+
+static int on_image(void *ctx, const ol_image_row *row, ol_error *err)
+{
+	list *l = ctx;
+
+	return ol_listing_add(l->listing,
+		ol_listing_is_json(l->listing) ? machine_row(row) : docker_row(row, l->whole), err);
+}
+
+static const char *table_for(bool digests, bool platforms)
+{
+	static const char *const tables[] = {
+		"{{.Repository}}\t{{.Tag}}\t{{.ID}}\t{{.CreatedSince}}\t{{.Size}}",
+		"{{.Repository}}\t{{.Tag}}\t{{.Digest}}\t{{.ID}}\t{{.CreatedSince}}\t{{.Size}}",
+		"{{.Repository}}\t{{.Tag}}\t{{.ID}}\t{{.Platform}}\t{{.CreatedSince}}\t{{.Size}}",
+		"{{.Repository}}\t{{.Tag}}\t{{.Digest}}\t{{.ID}}\t{{.Platform}}\t{{.CreatedSince}}"
+		"\t{{.Size}}",
+	};
+
+	return tables[digests + 2 * platforms];
+}
+
+static int run(ol_context *ctx, ol_error *err)
+{
+	const bool all = ol_args_flag(ctx->args, "all") || ol_args_flag(ctx->args, "all-platforms");
+	const ol_listing_shape shape = { columns,
+		table_for(ol_args_flag(ctx->args, "digests"), all), "ID" };
+	const ol_list_options options = {
+		.all = all,
+		.match = ol_args_word(ctx->args, 0),
+		.filters = ol_args_list(ctx->args, "filter"),
+	};
+	ol_auto(ol_listing_free) ol_listing *listing = NULL;
+	list l = { .whole = ol_args_flag(ctx->args, "no-trunc") };
+	ol_session *session;
+	int rc = ol_listing_open(ctx, &shape, &listing, err);
+
+	l.listing = listing;
+	if (rc == OL_OK)
+		rc = ol_context_session(ctx, &session, err);
+	if (rc == OL_OK)
+		rc = ol_list_images(session, &options, on_image, &l, err);
+	return rc < 0 ? rc : ol_listing_end(listing, err);
+}
+
+static const ol_option options[] = {
+	{ .name = "all",
+		.letter = 'a',
+		.kind = OL_OPTION_FLAG,
+		.help = "A row for each platform that is there" },
+	{ .name = "all-platforms", .kind = OL_OPTION_FLAG, .help = "The same as --all" },
+	{ .name = "quiet", .letter = 'q', .kind = OL_OPTION_FLAG, .help = "Image IDs only" },
+	{ .name = "digests", .kind = OL_OPTION_FLAG, .help = "Show digests" },
+	{ .name = "filter",
+		.letter = 'f',
+		.kind = OL_OPTION_LIST,
+		.value = "KEY=VALUE",
+		.help = "Only images that match: dangling=, label=, reference=, before=, since=" },
+	OL_LISTING_OPTIONS,
+	{ 0 },
+};
+
+const ol_command ol_command_images = {
+	.name = "images",
+	.group = OL_GROUP_IMAGES,
+	.usage = "[OPTIONS] [REPOSITORY[:TAG]]",
+	.summary = "List images",
+	.description = "The size of an image is that of its layers as files, uncompressed; layers "
+		       "that several images share are kept once. The "
+		       "image ID is the digest of its configuration: the same for the same image "
+		       "from any registry.\n\n"
+		       "REPOSITORY may have `*`, `?` and `[...]`.",
+	.options = { options },
+	.aliases = (const ol_alias[]){ { "image ls", NULL }, { "image list", NULL }, { 0 } },
+	.examples = (const ol_example[]){ { "images", "all of them, newest first" },
+		{ "images 'ghcr.io/*/*' --filter dangling=false",
+			"those of one registry that have a name" },
+		{ "images --format '{{.ID}} {{.Repository}}:{{.Tag}}'", "as a template says" },
+		{ "images --json", "for a program" }, { 0 } },
+	.words_max = 1,
+	.completes = OL_COMPLETES_IMAGES,
+	.run = run,
+};

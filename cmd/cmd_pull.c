@@ -1,0 +1,161 @@
+#include "base/alloc.h"
+#include "cmd/commands.h"
+#include "cmd/pull_options.h"
+#include "cmd/registry_options.h"
+#include "image/pull.h"
+
+#define PLATFORMS_MAX 32
+
+/* --platform, as often as it was given, each a list; else DOCKER_DEFAULT_PLATFORM. */
+static int platforms_of(ol_context *ctx, ol_platform *out, size_t *count, ol_error *err)
+{
+	const char *fallback[] = { getenv("DOCKER_DEFAULT_PLATFORM"), NULL };
+	const char *const *lists = ol_args_list(ctx->args, "platform");
+
+	*count = 0;
+	if (!*lists && fallback[0] && *fallback[0] && !ol_args_flag(ctx->args, "all-platforms"))
+		lists = fallback;
+	for (; *lists; lists++)
+		for (const char *at = *lists;; at++) {
+			size_t size = strcspn(at, ",");
+			ol_autofree char *text = ol_strndup(at, size);
+			int rc;
+
+			if (*count == PLATFORMS_MAX)
+				return ol_fail(err, OL_ELIMIT,
+					"more than %d platforms: say --all-platforms",
+					PLATFORMS_MAX);
+			rc = ol_platform_parse(text, &out[(*count)++], err);
+			if (rc < 0)
+				return rc;
+			at += size;
+			if (!*at)
+				break;
+		}
+	return OL_OK;
+}
+
+/* Docker's first lines, where progress goes. */
+static void tell_start(const ol_context *ctx, const ol_ref *ref, bool quiet)
+{
+	ol_ref_string name = ol_ref_name(ref);
+
+	if (quiet || ol_progress_is_json(ctx->progress) ||
+		strcmp(ol_args_text(ctx->args, "progress") ? ol_args_text(ctx->args, "progress")
+							   : "",
+			"none") == 0)
+		return;
+	if (!strcmp(ref->tag, "latest") && !ol_digest_is_set(&ref->digest) &&
+		!strstr(ol_args_word(ctx->args, 0), ":latest"))
+		(void)fprintf(ctx->console->err, "Using default tag: latest\n");
+	(void)fprintf(ctx->console->err, "%s: Pulling from %s\n",
+		ol_digest_is_set(&ref->digest) ? ol_digest_format(&ref->digest).text : ref->tag,
+		strncmp(name.text, "docker.io/", 10) == 0 ? name.text + 10 : name.text);
+}
+
+static void tell_result(ol_context *ctx, const ol_pull_result *result, bool quiet)
+{
+	ol_ref_string canonical = ol_ref_format(&result->ref),
+		      familiar = ol_ref_format_familiar(&result->ref);
+
+	if (ol_progress_is_json(ctx->progress)) {
+		ol_json *line = ol_json_object();
+
+		ol_json_set_text(line, "ref", canonical.text);
+		ol_json_set_text(line, "digest", ol_digest_format(&result->root).text);
+		ol_json_set_text(line, "id", ol_digest_format(&result->config).text);
+		ol_json_set_bool(line, "up_to_date", result->up_to_date);
+		ol_json_set_int(line, "fetched", (int64_t)result->fetched_bytes);
+		ol_json_set_int(line, "resumed", (int64_t)result->resumed_bytes);
+		ol_progress_line(ctx->progress, "done", line);
+		return;
+	}
+	ol_progress_finish(ctx->progress);
+	if (!quiet) {
+		ol_console_printf(
+			ctx->console, "Digest: %s\n", ol_digest_format(&result->root).text);
+		ol_console_printf(ctx->console, "Status: %s %s\n",
+			result->up_to_date ? "Image is up to date for"
+					   : "Downloaded newer image for",
+			familiar.text);
+	}
+	ol_console_printf(ctx->console, "%s\n", canonical.text);
+}
+
+static int run(ol_context *ctx, ol_error *err)
+{
+	const bool quiet = ol_args_flag(ctx->args, "quiet");
+	ol_platform platforms[PLATFORMS_MAX];
+	ol_pull_options options = {
+		.ref = ol_args_word(ctx->args, 0),
+		.platforms = platforms,
+		.all_platforms = ol_args_flag(ctx->args, "all-platforms"),
+		.keep_blobs = ol_args_flag(ctx->args, "keep-blobs"),
+		.durable = ol_args_flag(ctx->args, "durable"),
+	};
+	ol_pull_result result = { 0 };
+	ol_session *session;
+	ol_ref ref;
+	int rc = platforms_of(ctx, platforms, &options.platform_count, err);
+
+	if (rc == OL_OK && options.all_platforms && options.platform_count)
+		return ol_fail(err, OL_EINVAL, "--platform and --all-platforms exclude each other");
+	if (rc == OL_OK)
+		rc = ol_ref_parse(options.ref, &ref, err);
+	if (rc == OL_OK)
+		rc = ol_context_session(ctx, &session, err);
+	if (rc < 0)
+		return rc;
+	tell_start(ctx, &ref, quiet);
+	rc = ol_pull(session, &options, &result, err);
+	if (rc == OL_ECANCELED)
+		return ol_hint(err, rc, "pull it again: it goes on where it stopped");
+	if (rc < 0)
+		return rc;
+	tell_result(ctx, &result, quiet);
+	return options.durable ? OL_OK : ol_session_sync_behind(session, err);
+}
+
+static const ol_option options[] = {
+	{ .name = "platform",
+		.kind = OL_OPTION_LIST,
+		.value = "OS/ARCH[/VARIANT]",
+		.help = "Which platform of the image (DOCKER_DEFAULT_PLATFORM); several times or "
+			"with commas for several",
+		.otherwise = "this machine's" },
+	{ .name = "all-platforms", .kind = OL_OPTION_FLAG, .help = "Every platform the image has" },
+	OL_PULL_OPTIONS,
+	{ .name = "keep-blobs",
+		.kind = OL_OPTION_FLAG,
+		.help = "Keep the layers as the registry has them too, compressed" },
+	{ .name = "durable",
+		.kind = OL_OPTION_FLAG,
+		.help = "Return when all of it is on disk, not only written" },
+	{ 0 },
+};
+
+const ol_command ol_command_pull = {
+	.name = "pull",
+	.group = OL_GROUP_IMAGES,
+	.usage = "[OPTIONS] NAME[:TAG|@DIGEST]",
+	.summary = "Download an image from a registry",
+	.description = "Every byte is verified against the digest it was asked by. A pull that was "
+		       "interrupted goes on where it stopped, also after a "
+		       "crash; nothing is listed before all of it is there.\n\n"
+		       "The last line is the image's full reference; with `--quiet` it is the only "
+		       "one. `--progress=json` writes one JSON object a line, "
+		       "described in docs/progress.md.",
+	.options = { options, ol_registry_options },
+	.aliases = (const ol_alias[]){ { "image pull", NULL }, { 0 } },
+	.examples = (const ol_example[]){ { "pull debian:12", "from Docker Hub" },
+		{ "pull --platform linux/arm64,linux/amd64 ghcr.io/owner/app:1.4",
+			"for two platforms" },
+		{ "pull "
+		  "alpine@sha256:4bcff63911fcb4448bd4fdacec207030997caf25e9bea4045fa6c8c44de311d1",
+			"exactly this one" },
+		{ "pull --progress=json debian:12", "watched by a program" }, { 0 } },
+	.words_min = 1,
+	.words_max = 1,
+	.completes = OL_COMPLETES_IMAGES,
+	.run = run,
+};

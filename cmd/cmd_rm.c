@@ -1,0 +1,51 @@
+#include "cmd/commands.h"
+#include "image/run.h"
+
+static int run(ol_context *ctx, ol_error *err)
+{
+	ol_session *session;
+	int rc = ol_context_session(ctx, &session, err);
+
+	if (rc < 0)
+		return rc;
+	for (const char *const *name = ol_args_words(ctx->args, 0); *name; name++) {
+		ol_error failure = { 0 };
+
+		if (ol_remove_container(
+			    session, *name, ol_args_flag(ctx->args, "force"), &failure) == OL_OK) {
+			ol_console_printf(ctx->console, "%s\n", *name);
+			continue;
+		}
+		ol_console_error(ctx->console, &failure);
+		ctx->status = 1;
+	}
+	return OL_OK;
+}
+
+static const ol_option options[] = {
+	{ .name = "force",
+		.letter = 'f',
+		.kind = OL_OPTION_FLAG,
+		.help = "Kill it first if it runs" },
+	{ .name = "volumes",
+		.letter = 'v',
+		.kind = OL_OPTION_FLAG,
+		.help = "For docker's sake: what a container wrote goes with it anyway" },
+	{ 0 },
+};
+
+const ol_command ol_command_rm = {
+	.name = "rm",
+	.group = OL_GROUP_CONTAINERS,
+	.usage = "[OPTIONS] CONTAINER [CONTAINER...]",
+	.summary = "Remove containers, and what they wrote",
+	.options = { options },
+	.aliases =
+		(const ol_alias[]){ { "container rm", NULL }, { "container remove", NULL }, { 0 } },
+	.examples = (const ol_example[]){ { "rm build-1", "by name" },
+		{ "rm $(orlop ps -aq --filter status=exited)", "all that have ended" }, { 0 } },
+	.words_min = 1,
+	.words_many = true,
+	.completes = OL_COMPLETES_CONTAINERS,
+	.run = run,
+};

@@ -1,0 +1,79 @@
+#include "cmd/command.h"
+#include "cmd/registry_options.h"
+
+/* What commands run with: the session, opened when it is needed, and the options that several
+ * commands share. */
+
+const ol_option ol_registry_options[] = {
+	OL_TRANSPORT_OPTIONS,
+	{ .name = "creds",
+		.kind = OL_OPTION_TEXT,
+		.value = "USER[:PASS]",
+		.help = "Credentials for the registry; other users of this machine can see them: "
+			"prefer orlop login" },
+	{ .name = "retry",
+		.kind = OL_OPTION_TEXT,
+		.value = "N",
+		.help = "How often a request that failed is tried again" },
+	{ 0 },
+};
+
+static const char *text_of(const ol_args *args, const char *name)
+{
+	return ol_args_knows(args, name) ? ol_args_text(args, name) : NULL;
+}
+
+static int retries_of(const ol_args *args, int *out, ol_error *err)
+{
+	const char *text = text_of(args, "retry");
+	size_t size = text ? strlen(text) : 0;
+
+	*out = -1;
+	if (!text)
+		return OL_OK;
+	if (size == 0 || size > 2 || strspn(text, "0123456789") != size)
+		return ol_fail(err, OL_EINVAL,
+			"invalid argument \"%s\" for \"--retry\" flag: it is a number from 0 to 99",
+			text);
+	*out = (int)strtol(text, NULL, 10);
+	return OL_OK;
+}
+
+int ol_context_session(ol_context *ctx, ol_session **out, ol_error *err)
+{
+	const ol_args *args = ctx->args;
+	ol_session_options options = {
+		.root = ol_args_text(args, "root"),
+		.run_root = ol_args_text(args, "run-root"),
+		.driver = ol_args_text(args, "driver"),
+		.cert_dir = text_of(args, "cert-dir"),
+		.creds = text_of(args, "creds"),
+		.authfile = text_of(args, "authfile"),
+		.cancel = ctx->cancel,
+		.listener = ol_progress_listener(ctx->progress),
+		.program = "/proc/self/exe",
+	};
+	int rc = retries_of(args, &options.retries, err);
+
+	if (rc < 0)
+		return rc;
+	if (ol_args_knows(args, "plain-http"))
+		options.plain_http = ol_args_flag(args, "plain-http");
+	if (ol_args_knows(args, "tls-verify"))
+		options.skip_tls_verify =
+			ol_args_has(args, "tls-verify") && !ol_args_flag(args, "tls-verify");
+	if (!ctx->session)
+		rc = ol_session_open(&options, &ctx->session, err);
+	*out = ctx->session;
+	return rc;
+}
+
+int ol_context_platform(ol_context *ctx, ol_platform *out, bool *is_set, ol_error *err)
+{
+	const char *text = ol_args_text(ctx->args, "platform");
+
+	if (!text || !*text)
+		text = getenv("DOCKER_DEFAULT_PLATFORM");
+	*is_set = text && *text;
+	return *is_set ? ol_platform_parse(text, out, err) : OL_OK;
+}

@@ -1,0 +1,61 @@
+#pragma once
+
+/*
+ * Lists (`images`, `ps`, `history` …): rows of members, shown as a table, through a template, as
+ * JSON lines, as one JSON array, or as ids alone, by --format, --json, --quiet. --format and its
+ * members are Docker's; --json is ours: whole values, numbers as numbers.
+ */
+#include "cmd/command.h"
+
+typedef struct ol_column {
+	const char *field, *heading; /* field NULL ends */
+} ol_column;
+
+typedef struct ol_listing_shape {
+	const ol_column *columns; /* all members there are, with their headings */
+	const char *table;        /* the template of the usual table */
+	const char *id;           /* the member that --quiet shows */
+} ol_listing_shape;
+
+typedef struct ol_listing ol_listing;
+
+/* --format, --json and --quiet, for a command's table of options. */
+#define OL_LISTING_OPTIONS                                                                         \
+	{ .name = "format",                                                                        \
+		.kind = OL_OPTION_TEXT,                                                            \
+		.value = "FORMAT",                                                                 \
+		.help = "table, json (a line each), or a template: '{{.ID}}', 'table "             \
+			"{{.ID}}\\t{{.Size}}'",                                                    \
+		.otherwise = "table" },                                                            \
+		{ .name = "json",                                                                  \
+			.kind = OL_OPTION_FLAG,                                                    \
+			.help = "One JSON array with whole values, for programs" },                \
+	{                                                                                          \
+		.name = "no-trunc", .kind = OL_OPTION_FLAG, .help = "Do not shorten values"        \
+	}
+
+int ol_listing_open(
+	ol_context *ctx, const ol_listing_shape *shape, ol_listing **out, ol_error *err);
+void ol_listing_free(ol_listing *listing);
+OL_DEFINE_AUTO(ol_listing, ol_listing_free)
+bool ol_listing_is_json(const ol_listing *listing); /* --json: rows are to be whole values */
+/* Takes ownership of row. */
+int ol_listing_add(ol_listing *listing, ol_json *row, ol_error *err);
+/* Shows what was not shown yet. */
+int ol_listing_end(ol_listing *listing, ol_error *err);
+
+/* One document (`info`, `version`), or an array of them (`inspect`): through --format, or as JSON.
+ * human shows it otherwise; NULL: JSON is what people see too. document is lent. */
+int ol_show_document(ol_context *ctx, const ol_json *document,
+	void (*human)(ol_console *console, const ol_json *document), ol_error *err);
+/* The documents of an array one by one through a template; "json" is compact JSON. */
+int ol_show_each(ol_context *ctx, const ol_json *array, const char *format, ol_error *err);
+
+/* Cells that several lists have. */
+void ol_row_set_time(
+	ol_json *row, const char *since_field, const char *at_field, int64_t unix_seconds);
+typedef struct ol_when_text {
+	char text[48];
+} ol_when_text;
+ol_when_text ol_when_local(int64_t unix_seconds); /* "2025-01-02 03:04:05 +0000 UTC" */
+ol_when_text ol_when_rfc3339(int64_t unix_seconds);
