@@ -1,0 +1,32 @@
+#pragma once
+
+/*
+ * Indexes for tests: hand-made entries in, a file in memory and its text out, one line a path:
+ *
+ *	/a/b d 0755 1:2 3.000000004 trusted.overlay.opaque=y
+ *	/f - 0644 0:0 0.000000000 n=2 #7 1024=2:0+512,hole:512+512   n: names; #: its first path's
+ *number
+ */
+#include "base/str.h"
+#include "snapshot/erofs_reader.h"
+#include "snapshot/erofs_writer.h"
+#include "tests/check.h"
+
+#define BOX_BUDGET ((size_t)1 << 20)
+
+typedef struct erofs_box {
+	int rc; /* of the first call that refused */
+	int fd; /* owned: the index */
+	ol_erofs_written written;
+	ol_error err;
+} erofs_box;
+
+/* Entries with sequence, data offset (4096 and up, in order) and target filled in where they are 0.
+ */
+erofs_box box_write(const ol_tar_entry *entries, size_t count, size_t budget);
+void box_done(erofs_box *box);
+ol_erofs *box_open(const erofs_box *box); /* must open */
+ol_str box_text(const erofs_box *box);    /* of the whole tree */
+/* Skips nothing and fails if fsck.erofs (1.8 or later, $ORLOP_FSCK_EROFS or on PATH) dislikes it.
+ * tar_bytes: size of the tar it points into. False where there is no such program. */
+bool box_fsck(const erofs_box *box, uint64_t tar_bytes);
