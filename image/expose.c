@@ -11,7 +11,7 @@
 #include "image/container_priv.h"
 
 int ol_mount_image(ol_session *session, const ol_image *image, const char *text, const char *target,
-	bool writable, ol_mount_info *out, ol_stage *stage, ol_error *err)
+	bool writable, ol_mount_info *out, ol_staging *stage, ol_error *err)
 {
 	ol_use_id id;
 	int rc = ol_use_id_new(&id, err);
@@ -32,9 +32,9 @@ int ol_mount_image(ol_session *session, const ol_image *image, const char *text,
 	/* The row first: a mount without a row would be nobody's to clean up. */
 	rc = ol_mount_add(session->store, &info, err);
 	if (rc == OL_OK) {
-		rc = ol_stage_open(session, info.id, image->config, target, stage, err);
+		rc = ol_staging_open(session, info.id, image->config, target, stage, err);
 		if (rc == OL_OK)
-			rc = ol_stage_mount(session, stage, info.id, writable, err);
+			rc = ol_staging_mount(session, stage, info.id, writable, err);
 		if (rc < 0)
 			(void)ol_unmount_image(session, &info, NULL);
 	}
@@ -59,7 +59,7 @@ int ol_unmount_image(ol_session *session, const ol_mount_info *info, ol_error *e
 int ol_expose(ol_session *session, const ol_expose_options *options, char **path, ol_error *err)
 {
 	ol_autofree char *target = NULL;
-	ol_stage stage = { .dir_fd = -1 };
+	ol_staging stage = { .dir_fd = -1 };
 	ol_mount_info info = { 0 };
 	ol_image image = { 0 };
 	int rc = ol_rootfs_sweep(session->store, err);
@@ -85,7 +85,7 @@ int ol_expose(ol_session *session, const ol_expose_options *options, char **path
 	if (rc == OL_OK)
 		*path = ol_steal(&target);
 	ol_mount_info_done(&info);
-	ol_stage_done(&stage);
+	ol_staging_done(&stage);
 	ol_image_done(&image);
 	return rc;
 }

@@ -129,7 +129,7 @@ static int enter(int *host_fd, ol_error *err)
 	return OL_OK;
 }
 
-static int make_bundle(const ol_stage *stage, const ol_run_options *options,
+static int make_bundle(const ol_staging *stage, const ol_run_options *options,
 	const ol_config *config, const char *id, const char *dir, int dir_fd, ol_bundle **out,
 	ol_error *err)
 {
@@ -160,7 +160,7 @@ static int make_bundle(const ol_stage *stage, const ol_run_options *options,
 	return rc;
 }
 
-static int launch(ol_session *session, const ol_stage *stage, const ol_run_options *options,
+static int launch(ol_session *session, const ol_staging *stage, const ol_run_options *options,
 	const ol_config *config, ol_container_info *info, int *status, ol_error *err)
 {
 	ol_auto(ol_bundle_free) ol_bundle *bundle = NULL;
@@ -187,7 +187,7 @@ static int launch(ol_session *session, const ol_stage *stage, const ol_run_optio
 }
 
 /* enter … leave. The launch's words survive, the first failure counts. */
-static int run_inside(ol_session *session, ol_stage *stage, const ol_run_options *options,
+static int run_inside(ol_session *session, ol_staging *stage, const ol_run_options *options,
 	const ol_config *config, ol_container_info *info, int *status, ol_error *err)
 {
 	int host_fd = -1;
@@ -195,7 +195,7 @@ static int run_inside(ol_session *session, ol_stage *stage, const ol_run_options
 
 	if (rc < 0)
 		return rc;
-	rc = ol_stage_mount(session, stage, info->id, true, err);
+	rc = ol_staging_mount(session, stage, info->id, true, err);
 	if (rc == OL_OK) {
 		rc = launch(session, stage, options, config, info, status, err);
 		if (umount2(stage->rootfs, MNT_DETACH | UMOUNT_NOFOLLOW) < 0 && rc == OL_OK)
@@ -215,7 +215,7 @@ static int forget(ol_session *session, const char *id, ol_error *err)
 	return rc < 0 ? rc : ol_container_remove(session->store, id, err);
 }
 
-static int leave(ol_session *session, const ol_stage *stage, const ol_run_options *options,
+static int leave(ol_session *session, const ol_staging *stage, const ol_run_options *options,
 	ol_container_info *info, int status, bool started, ol_error *err)
 {
 	int rc = OL_OK;
@@ -236,15 +236,15 @@ static int leave(ol_session *session, const ol_stage *stage, const ol_run_option
 static int run_container(ol_session *session, const ol_run_options *options, const ol_image *image,
 	ol_container_info *info, int *status, ol_error *err)
 {
-	ol_stage stage = { .dir_fd = -1 };
+	ol_staging stage = { .dir_fd = -1 };
 	ol_error after = { 0 };
 	int rc, end;
 
 	rc = write_cidfile(options->cidfile, info->id, err);
 	if (rc == OL_OK)
-		rc = ol_stage_open(session, info->id, image->config, NULL, &stage, err);
+		rc = ol_staging_open(session, info->id, image->config, NULL, &stage, err);
 	if (rc == OL_OK)
-		rc = ol_stage_hold(session, &stage, info->id, true, err);
+		rc = ol_staging_hold(session, &stage, info->id, true, err);
 	if (rc == OL_OK)
 		rc = run_inside(session, &stage, options, image->config, info, status, err);
 	end = leave(session, &stage, options, info, *status, rc == OL_OK, &after);
@@ -253,7 +253,7 @@ static int run_container(ol_session *session, const ol_run_options *options, con
 		if (err)
 			*err = after;
 	}
-	ol_stage_done(&stage);
+	ol_staging_done(&stage);
 	return rc;
 }
 
@@ -286,7 +286,7 @@ int ol_make_bundle(
 	ol_autofree char *path = NULL, *rootfs = NULL;
 	ol_auto(ol_bundle_free) ol_bundle *bundle = NULL;
 	ol_autofd int dir_fd = -1;
-	ol_stage stage = { .dir_fd = -1 };
+	ol_staging stage = { .dir_fd = -1 };
 	ol_image image = { 0 };
 	ol_mount_info info = { 0 };
 	int rc = find_or_pull(session, options, &image, err);
@@ -315,7 +315,7 @@ int ol_make_bundle(
 			(void)ol_unmount_image(session, &info, NULL);
 	}
 	ol_mount_info_done(&info);
-	ol_stage_done(&stage);
+	ol_staging_done(&stage);
 	ol_image_done(&image);
 	return rc;
 }

@@ -36,10 +36,10 @@ char *ol_container_name_of(const char *id)
 	return ol_text("%s_%s%u", manners[bytes[0] % 32], things[bytes[1] % 32], bytes[2]);
 }
 
-int ol_stage_open(ol_session *session, const char *id, const ol_config *config, const char *rootfs,
-	ol_stage *out, ol_error *err)
+int ol_staging_open(ol_session *session, const char *id, const ol_config *config,
+	const char *rootfs, ol_staging *out, ol_error *err)
 {
-	ol_stage stage = { .dir_fd = -1 };
+	ol_staging stage = { .dir_fd = -1 };
 	int rc = ol_layer_stack_load(session->store, config, &stage.stack, err);
 
 	if (rc == OL_ENOTFOUND || rc == OL_ECORRUPT)
@@ -54,14 +54,14 @@ int ol_stage_open(ol_session *session, const char *id, const ol_config *config, 
 			rc = ol_fail_sys(err, "mkdir %s", stage.rootfs);
 	}
 	if (rc < 0) {
-		ol_stage_done(&stage);
+		ol_staging_done(&stage);
 		return rc;
 	}
 	*out = stage;
 	return OL_OK;
 }
 
-static ol_rootfs_options rootfs_options(const ol_stage *stage, const char *id, bool writable)
+static ol_rootfs_options rootfs_options(const ol_staging *stage, const char *id, bool writable)
 {
 	return (ol_rootfs_options){
 		.layers = stage->stack.layers,
@@ -75,8 +75,8 @@ static ol_rootfs_options rootfs_options(const ol_stage *stage, const char *id, b
 	};
 }
 
-int ol_stage_hold(
-	ol_session *session, ol_stage *stage, const char *id, bool writable, ol_error *err)
+int ol_staging_hold(
+	ol_session *session, ol_staging *stage, const char *id, bool writable, ol_error *err)
 {
 	const ol_rootfs_options options = rootfs_options(stage, id, writable);
 	int rc = ol_rootfs_hold(session->store, &options, err);
@@ -85,8 +85,8 @@ int ol_stage_hold(
 	return rc;
 }
 
-int ol_stage_mount(
-	ol_session *session, ol_stage *stage, const char *id, bool writable, ol_error *err)
+int ol_staging_mount(
+	ol_session *session, ol_staging *stage, const char *id, bool writable, ol_error *err)
 {
 	const ol_rootfs_options options = rootfs_options(stage, id, writable);
 	ol_autofree char *note = NULL;
@@ -97,12 +97,12 @@ int ol_stage_mount(
 	return rc;
 }
 
-void ol_stage_done(ol_stage *stage)
+void ol_staging_done(ol_staging *stage)
 {
 	ol_layer_stack_done(&stage->stack);
 	if (stage->dir_fd >= 0)
 		(void)close(stage->dir_fd);
 	free(stage->dir);
 	free(stage->rootfs);
-	*stage = (ol_stage){ .dir_fd = -1 };
+	*stage = (ol_staging){ .dir_fd = -1 };
 }
