@@ -12,8 +12,7 @@
 /* Configs carry history and labels; the largest seen in the wild are under 1 MiB. */
 #define OL_CONFIG_BYTES_MAX ((size_t)8 << 20)
 #define OL_JSON_DEPTH_MAX   64 /* jansson recurses: keep its stack small */
-/* A value costs about 200 bytes once parsed, whatever it took to write ("{}," is three): 32 MiB at
- * most. */
+/* A value costs up to 300 bytes once parsed, however short ("[]," is three): 38 MiB at most. */
 #define OL_JSON_VALUES_MAX ((size_t)1 << 17)
 /* Indexes in indexes: the image-spec sets no bound, four levels are more than anybody builds. */
 #define OL_INDEX_DEPTH_MAX      4
@@ -63,5 +62,5 @@
 /* The passwd and group files of an image, read when it is run. */
 #define OL_PASSWD_BYTES_MAX ((size_t)1 << 20)
 
-/* The map of an ingest, read back after a crash: 43,000 ranges; the writer merges them long before. */
+/* The map of an ingest, read back after a crash: 43,000 ranges; the writer merges long before. */
 #define OL_RANGE_MAP_BYTES_MAX ((size_t)1 << 20)

@@ -1,7 +1,7 @@
 /*
  * ol_json is json_t under another name: the two casts at the top are the only place that knows.
  *
- * jansson recurses as deep as a document goes and spends some 200 bytes on a value of three, so a
+ * jansson recurses as deep as a document goes and spends up to 300 bytes on a value of three, so a
  * scan without memory looks at depth and number of values before it sees the text. The scan knows
  * just enough grammar for that (strings, brackets, separators); on text that is not JSON its counts
  * mean nothing, and jansson refuses that.
