@@ -210,14 +210,14 @@ static void the_host_is_what_the_kernel_says(void **state)
 #ifdef __x86_64__
 	FILE *file = fopen("/proc/cpuinfo", "re");
 	char line[8192] = "";
-	const char *want = "";
+	const char *want = "", *preload = getenv("LD_PRELOAD");
 
 	assert_non_null(file);
 	while (fgets(line, sizeof line, file) && strncmp(line, "flags", 5) != 0)
 		continue;
 	(void)fclose(file);
 	line[strcspn(line, "\n")] = ' ';
-	if (getenv("LD_PRELOAD") && strstr(getenv("LD_PRELOAD"), "vgpreload")) {
+	if (preload && strstr(preload, "vgpreload")) {
 		print_message(
 			"valgrind has a processor of its own: not compared with the kernel's\n");
 		skip();
