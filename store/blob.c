@@ -140,7 +140,7 @@ static int open_row(
 
 int ol_blob_open(ol_store *store, const ol_digest *digest, int *fd, ol_error *err)
 {
-	struct row row;
+	struct row row = { 0 };
 	int rc = find_row(store, digest, &row, err);
 
 	return rc == OL_OK ? open_row(store, digest, &row, fd, err) : rc;
@@ -148,7 +148,7 @@ int ol_blob_open(ol_store *store, const ol_digest *digest, int *fd, ol_error *er
 
 int ol_blob_stat(ol_store *store, const ol_digest *digest, ol_blob_info *out, ol_error *err)
 {
-	struct row row;
+	struct row row = { 0 };
 	int rc = find_row(store, digest, &row, err);
 
 	if (rc < 0)
@@ -169,7 +169,7 @@ bool ol_blob_exists(ol_store *store, const ol_digest *digest)
 int ol_blob_read(ol_store *store, const ol_digest *digest, size_t max, ol_buf *out, ol_error *err)
 {
 	ol_autofd int fd = -1;
-	struct row row;
+	struct row row = { 0 };
 	ol_digest got;
 	char *room;
 	int rc = find_row(store, digest, &row, err);
@@ -200,7 +200,7 @@ static int make_durable(ol_store *store, const ol_digest *digest, ol_error *err)
 {
 	ol_auto_txn ol_txn txn = { 0 };
 	int dir_fd = store->blobs_fd[digest->algorithm];
-	struct row row;
+	struct row row = { 0 };
 	int rc = find_row(store, digest, &row, err);
 
 	if (rc < 0 || row.state == OL_ROW_DURABLE)
@@ -224,7 +224,7 @@ static int settle(ol_store *store, const ol_digest *digest, uint64_t size, int d
 	const char *name, ol_error *err)
 {
 	ol_auto_txn ol_txn txn = { 0 };
-	struct row row;
+	struct row row = { 0 };
 	int rc = ol_txn_begin(store, false, &txn, err);
 
 	if (rc < 0)

@@ -129,14 +129,12 @@ static uint64_t fnv(const void *data, size_t size, uint64_t more)
 void ol_range_map_header(
 	uint64_t size, const char *boot, unsigned char out[OL_RANGE_MAP_HEADER_BYTES])
 {
-	size_t length = strlen(boot);
-
-	assert(length < OL_RANGE_MAP_BOOT_BYTES);
+	assert(strlen(boot) < OL_RANGE_MAP_BOOT_BYTES);
 	memset(out, 0, OL_RANGE_MAP_HEADER_BYTES);
 	memcpy(out, magic, sizeof magic);
 	put64(out + 8, MAP_VERSION);
 	put64(out + 16, size);
-	memcpy(out + 24, boot, length);
+	(void)snprintf((char *)out + 24, OL_RANGE_MAP_BOOT_BYTES, "%s", boot);
 	put64(out + 88, fnv(out, 88, 0));
 }
 

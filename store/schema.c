@@ -96,7 +96,7 @@ static int pragma(ol_db *db, const char *sql, int64_t *out, ol_error *err)
 
 int ol_schema_version(ol_db *db, int64_t *out, ol_error *err)
 {
-	int64_t application, tables;
+	int64_t application = 0, tables = 0;
 	int rc = pragma(db, "PRAGMA user_version", out, err);
 
 	if (rc == OL_OK)
@@ -140,7 +140,7 @@ static int take_step(ol_db *db, int from, ol_error *err)
 
 int ol_schema_migrate(ol_db *db, ol_error *err)
 {
-	int64_t version;
+	int64_t version = 0;
 	int rc = ol_schema_version(
 		db, &version, err); /* first: a stranger's database is left as it is */
 	int failed;

@@ -134,7 +134,7 @@ static int create_or_migrate(ol_store *store, ol_error *err)
 
 static int open_database(ol_store *store, ol_error *err)
 {
-	int64_t version;
+	int64_t version = 0;
 	int rc = ol_db_open(&store->reader, store->db_path, store->read_only, err);
 
 	if (rc == OL_OK)

@@ -91,7 +91,8 @@ static int find(ol_db *db, const char *text, ol_mount_info *out, ol_error *err)
 		rc = read_columns(stmt, out, err);
 	if (rc < 0)
 		return rc;
-	unique = strcmp(out->target, text) == 0 || strcmp(out->id, text) == 0;
+	unique = (out->target && strcmp(out->target, text) == 0) ||
+		 (out->id && strcmp(out->id, text) == 0);
 	rc = unique ? OL_OK : ol_db_step(db, stmt, err);
 	if (rc == 1) {
 		(void)ol_fail(err, OL_EINVAL, "%.300s is mounted more than once", text);

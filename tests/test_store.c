@@ -212,7 +212,7 @@ static void open_is_cheap(void **state)
 	for (int i = 0; i < 20; i++)
 		box_boot(box, "boot-1");
 	/* A few milliseconds each; the bound leaves room for sanitizers and a busy machine. */
-	assert_true(ol_now_ms() - start < 20 * 100);
+	assert_true(ol_now_ms() - start < 2000);
 }
 
 int main(void)

@@ -16,7 +16,7 @@ static int add(store_box *box, const char *id, const char *name)
 		.root = box_digest("manifest"),
 		.config = box_digest("config"),
 		.command = (char *)"sh -c \x1b[2J",
-		.created = 100 + id[4],
+		.created = strlen(id) > 4 ? id[4] : 0,
 		.state = OL_CONTAINER_CREATED,
 	};
 
