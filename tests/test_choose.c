@@ -3,8 +3,7 @@
 #include "tests/check.h"
 
 #define ENTRY(type, size, more)                                                                    \
-	"{\"mediaType\":\"" type                                                                   \
-	"\",\"digest\":\"sha256:"                                                                  \
+	"{\"mediaType\":\"" type "\",\"digest\":\"sha256:"                                         \
 	"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad\","                      \
 	"\"size\":" #size more "}"
 #define ON(os, arch) ",\"platform\":{\"os\":\"" os "\",\"architecture\":\"" arch "\"}"
@@ -29,60 +28,51 @@ static void the_best_entry_is_chosen(void **state)
 	static const struct {
 		const char *label, *want, *entries;
 		int size;
-	} cases
-		[] = {
-			{ "the one", "linux/arm64",
-				M(1, ON("linux", "amd64")) "," M(2, ON("linux", "arm64")), 2 },
-			{ "the first of equals", "linux/amd64",
-				M(1, ON("linux", "amd64")) "," M(2, ON("linux", "amd64")), 1 },
-			{ "the best variant", "linux/amd64/v3",
-				M(1, ON("linux", "amd64")) "," M(
-					3, ONV("linux", "amd64", "v4")) "," M(2,
-					ONV("linux", "amd64", "v2")),
-				2 },
-			{ "a plain one has no variant", "linux/amd64",
-				M(1, ONV("linux", "amd64", "v3")) "," M(2, ON("linux", "amd64")),
-				2 },
-			{ "a fallback", "linux/amd64",
-				M(1, ON("linux", "arm64")) "," M(2, ON("linux", "386")), 2 },
-			{ "said before not said", "linux/amd64",
-				M(1, "") "," M(2, ON("linux", "386")), 2 },
-			{ "not said", "linux/amd64", M(1, ON("linux", "arm64")) "," M(2, ""), 2 },
-			{ "nested", "linux/amd64", M(1, ON("linux", "arm64")) "," INDEX(2, ""), 2 },
-			{ "nested with its platform", "linux/amd64",
-				M(1, "") "," INDEX(2, ON("linux", "amd64")), 2 },
-			{ "another type", "linux/amd64",
-				ENTRY("x/y", 1, ON("linux", "amd64")) "," M(
-					2, ON("linux", "amd64")),
-				2 },
-			{ "schema 1", "linux/amd64",
-				ENTRY("application/vnd.docker.distribution.manifest.v1+json", 1,
-					ON("linux", "amd64")) "," M(2, ON("linux", "amd64")),
-				2 },
-			{ "an attestation", "linux/amd64",
-				M(1, ON("unknown", "unknown") ATTESTATION) "," M(2, ""), 2 },
-			{ "an attestation by platform", "linux/amd64",
-				M(1, ON("unknown", "unknown")) "," M(2, ""), 2 },
-			{ "an attestation by annotation", "linux/amd64",
-				M(1, ON("linux", "amd64") ATTESTATION) "," M(
-					2, ON("linux", "amd64")),
-				2 },
-			{ "an artifact", "linux/amd64",
-				M(1, ",\"artifactType\":\"a/b\"") "," M(2, ""), 2 },
-			{ "an image by its config's type", "linux/amd64",
-				M(1, ",\"artifactType\":\"application/"
-				     "vnd.oci.image.config.v1+json\"") "," M(2, ""),
-				1 },
-			{ "what cannot be verified", "linux/amd64",
-				"{\"mediaType\":\"application/"
-				"vnd.oci.image.manifest.v1+json\",\"digest\":\"md5:0\",\"size\":1}"
-				"," M(2, ""),
-				2 },
-			{ "Docker's", "linux/amd64",
-				ENTRY("application/vnd.docker.distribution.manifest.v2+json", 2,
-					ON("linux", "x86_64")),
-				2 },
-		};
+	} cases[] = {
+		{ "the one", "linux/arm64",
+			M(1, ON("linux", "amd64")) "," M(2, ON("linux", "arm64")), 2 },
+		{ "the first of equals", "linux/amd64",
+			M(1, ON("linux", "amd64")) "," M(2, ON("linux", "amd64")), 1 },
+		{ "the best variant", "linux/amd64/v3",
+			M(1, ON("linux", "amd64")) "," M(3, ONV("linux", "amd64", "v4")) "," M(
+				2, ONV("linux", "amd64", "v2")),
+			2 },
+		{ "a plain one has no variant", "linux/amd64",
+			M(1, ONV("linux", "amd64", "v3")) "," M(2, ON("linux", "amd64")), 2 },
+		{ "a fallback", "linux/amd64",
+			M(1, ON("linux", "arm64")) "," M(2, ON("linux", "386")), 2 },
+		{ "said before not said", "linux/amd64", M(1, "") "," M(2, ON("linux", "386")), 2 },
+		{ "not said", "linux/amd64", M(1, ON("linux", "arm64")) "," M(2, ""), 2 },
+		{ "nested", "linux/amd64", M(1, ON("linux", "arm64")) "," INDEX(2, ""), 2 },
+		{ "nested with its platform", "linux/amd64",
+			M(1, "") "," INDEX(2, ON("linux", "amd64")), 2 },
+		{ "another type", "linux/amd64",
+			ENTRY("x/y", 1, ON("linux", "amd64")) "," M(2, ON("linux", "amd64")), 2 },
+		{ "schema 1", "linux/amd64",
+			ENTRY("application/vnd.docker.distribution.manifest.v1+json", 1,
+				ON("linux", "amd64")) "," M(2, ON("linux", "amd64")),
+			2 },
+		{ "an attestation", "linux/amd64",
+			M(1, ON("unknown", "unknown") ATTESTATION) "," M(2, ""), 2 },
+		{ "an attestation by platform", "linux/amd64",
+			M(1, ON("unknown", "unknown")) "," M(2, ""), 2 },
+		{ "an attestation by annotation", "linux/amd64",
+			M(1, ON("linux", "amd64") ATTESTATION) "," M(2, ON("linux", "amd64")), 2 },
+		{ "an artifact", "linux/amd64", M(1, ",\"artifactType\":\"a/b\"") "," M(2, ""), 2 },
+		{ "an image by its config's type", "linux/amd64",
+			M(1, ",\"artifactType\":\"application/"
+			     "vnd.oci.image.config.v1+json\"") "," M(2, ""),
+			1 },
+		{ "what cannot be verified", "linux/amd64",
+			"{\"mediaType\":\"application/"
+			"vnd.oci.image.manifest.v1+json\",\"digest\":\"md5:0\",\"size\":1}"
+			"," M(2, ""),
+			2 },
+		{ "Docker's", "linux/amd64",
+			ENTRY("application/vnd.docker.distribution.manifest.v2+json", 2,
+				ON("linux", "x86_64")),
+			2 },
+	};
 
 	(void)state;
 	OL_EACH (cases, c) {
