@@ -15,7 +15,7 @@
 
 #define FOLDER "layers"
 /* Whom a sweep stands for while it asks which mounts have no other user. */
-#define SWEEPER "sweep"
+#define SWEEPER "0000000000000000000000000000000000000000000000000000000000000000"
 /* A folder containers/<id>/ without a row is that of a container being made, for so long. */
 #define NEWBORN_SECONDS 60
 

@@ -159,6 +159,63 @@ static void a_read_only_root_takes_no_writes(void **state)
 	suite_unmount(box, USER_A);
 }
 
+/* As in any file system: find -xdev and tar --one-file-system look at it. */
+static void all_files_are_on_one_device(void **state)
+{
+	static const char *const names[] = { "d", "d/f", "g", "l" };
+	const suite_run *run = *state;
+	suite_box *box = suite_begin(state);
+	ol_autofd int state_fd = suite_state_open(box, USER_A);
+	ol_rootfs_options options;
+	struct stat root, st;
+
+	suite_add(box, run->driver, base_recipe);
+	suite_add(box, run->driver, "g f 0644 0:0 1 y\n");
+	suite_add(box, run->driver, "l l 0777 0:0 1 g\n");
+	options = suite_options(box, USER_A, state_fd);
+	suite_mount(box, &options);
+	assert_int_equal(0, stat(box->target, &root));
+	OL_EACH (names, name) {
+		ol_autofree char *path = ol_text("%s/%s", box->target, *name);
+
+		assert_int_equal(0, lstat(path, &st));
+		CHECK_INT(*name, (long long)root.st_dev, (long long)st.st_dev);
+	}
+	suite_unmount(box, USER_A);
+}
+
+static void verify_tells_another_layer_from_this_one(void **state)
+{
+	static const struct {
+		const char *label, *recipe;
+		int rc;
+	} cases[] = {
+		{ "the same", base_recipe, OL_OK },
+		{ "mode", ". d 0751 1:2 1\nd d 0755 0:0 1\nd/f f 0600 0:0 1 x\n", OL_ECORRUPT },
+		{ "owner", ". d 0751 1:2 1\nd d 0755 0:9 1\nd/f f 0644 0:0 1 x\n", OL_ECORRUPT },
+		{ "time", ". d 0751 1:2 1\nd d 0755 0:0 1\nd/f f 0644 0:0 2 x\n", OL_ECORRUPT },
+		{ "size", ". d 0751 1:2 1\nd d 0755 0:0 1\nd/f f 0644 0:0 1 xx\n", OL_ECORRUPT },
+		{ "less", ". d 0751 1:2 1\nd d 0755 0:0 1\n", OL_ECORRUPT },
+		{ "xattr", ". d 0751 1:2 1\nd d 0755 0:0 1 - user.x=1\nd/f f 0644 0:0 1 x\n",
+			OL_ECORRUPT },
+	};
+	const suite_run *run = *state;
+	suite_box *box = suite_begin(state);
+
+	suite_add(box, run->driver, base_recipe);
+	OL_EACH (cases, c) {
+		ol_auto_buf ol_buf tar = recipe_tar(c->recipe);
+		ol_source *source = ol_source_of_memory(tar.data, tar.size);
+		ol_error err = { 0 };
+		int rc = run->driver->verify(box->store, &box->layers[0], source, &err);
+
+		ol_source_close(source);
+		CHECK_INT(c->label, c->rc, rc);
+		if (rc < 0 && !err.text[0])
+			CHECK_STR(c->label, "words", err.text);
+	}
+}
+
 /* Only so do they share the page cache. */
 static void users_of_a_layer_share_its_mount(void **state)
 {
@@ -192,9 +249,9 @@ static bool has_users(suite_box *box, const ol_digest *key)
 	ol_autofree ol_digest *unused = NULL;
 	size_t count = 0;
 
-	suite_must("asking", ol_use_add(box->store, "asking", key, 1, NULL), &(ol_error){ 0 });
-	suite_must("asking", ol_use_end(box->store, "asking", &unused, &count, NULL),
-		&(ol_error){ 0 });
+	suite_must("asking", ol_use_add(box->store, USER_B, key, 1, NULL), &(ol_error){ 0 });
+	suite_must(
+		"asking", ol_use_end(box->store, USER_B, &unused, &count, NULL), &(ol_error){ 0 });
 	return count == 0;
 }
 
@@ -522,6 +579,8 @@ static const struct {
 	{ "a_driver_is_chosen_by_trying", a_driver_is_chosen_by_trying },
 	{ "what_is_written_stays_in_the_upper", what_is_written_stays_in_the_upper },
 	{ "a_read_only_root_takes_no_writes", a_read_only_root_takes_no_writes },
+	{ "all_files_are_on_one_device", all_files_are_on_one_device },
+	{ "verify_tells_another_layer_from_this_one", verify_tells_another_layer_from_this_one },
 	{ "users_of_a_layer_share_its_mount", users_of_a_layer_share_its_mount },
 	{ "a_sweep_gives_up_what_the_dead_hold", a_sweep_gives_up_what_the_dead_hold },
 	{ "a_sweep_unmounts_what_has_no_rows", a_sweep_unmounts_what_has_no_rows },
