@@ -23,13 +23,19 @@ typedef struct ol_access ol_access;
 ol_access *ol_access_get(ol_host *host, const char *repository);
 void ol_access_free_all(ol_host *host);
 
-/* What the next request says in Authorization: *out (owned by the caller, a secret) or NULL for
- * nothing. May ask the token server. *serial names what was given, for ol_access_refused. */
-int ol_access_header(struct ol_registry *registry, ol_access *access, char **out, unsigned *serial,
-	ol_error *err);
+/* One exchange's dealings with an access. Starts as zeros. */
+typedef struct ol_access_use {
+	unsigned serial; /* of what was given last */
+	bool renewed;    /* what was refused has been asked for anew once */
+} ol_access_use;
+
+/* What the next request says in Authorization: *out (owned by the caller, a secret: ol_secret_free)
+ * or NULL for nothing. May ask the token server. */
+int ol_access_header(struct ol_registry *registry, ol_access *access, char **out,
+	ol_access_use *use, ol_error *err);
 /* The host answered 401, or 400 or 403 to a request that carried authorization. *again: what is
  * known now may be let in. OL_EAUTH with the reason when credentials must not or cannot be used. */
 int ol_access_refused(struct ol_registry *registry, ol_access *access, const ol_reply *reply,
-	unsigned serial, bool *again, ol_error *err);
+	ol_access_use *use, bool *again, ol_error *err);
 /* Credentials exist and were used: what is refused now is refused to them. */
 bool ol_access_has_credentials(ol_access *access);

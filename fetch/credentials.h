@@ -2,6 +2,7 @@
 
 /* Where credentials come from, and login/logout. Secrets never reach a log, a trace or an error. */
 #include "base/error.h"
+#include "base/event.h"
 #include "base/own.h"
 
 typedef struct ol_credentials {
@@ -12,8 +13,10 @@ typedef struct ol_credentials {
 } ol_credentials;
 
 typedef struct ol_credential_options {
-	const char *creds;    /* --creds */
-	const char *authfile; /* --authfile */
+	const char *creds;           /* --creds */
+	const char *authfile;        /* --authfile */
+	const ol_listener *listener; /* hears OL_EVENT_WARNING: a helper that is missing, a default
+					file that cannot be read */
 } ol_credential_options;
 
 /* The first source that has the host (a key may be host or host/path; longest first): --creds,

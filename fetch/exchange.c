@@ -9,14 +9,12 @@
  *
  * Authorization goes to the registry's own origin alone: scheme, host and port.
  */
-#include <string.h>
-
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/limits.h"
 #include "fetch/access_priv.h"
-#include "fetch/error_body.h"
 #include "fetch/exchange_priv.h"
+#include "fetch/token.h"
 #include "fetch/url.h"
 
 /* Rounds of 401 in one exchange: the first challenge, a wider scope, a renewed token. */
@@ -31,7 +29,8 @@ struct turn {
 	ol_host *host; /* of url */
 	bool at_home;  /* url is the registry's own */
 	bool kept;     /* url came from ask->location */
-	unsigned redirects, rounds, serial;
+	unsigned redirects, rounds;
+	ol_access_use use;
 	bool authorized;
 	ol_reply *reply;
 };
@@ -229,7 +228,7 @@ static int judge(struct turn *turn, ol_error *err)
 		(status == 401 || (turn->authorized && (status == 400 || status == 403))) &&
 		turn->rounds++ < ACCESS_ROUNDS_MAX) {
 		rc = ol_access_refused(
-			turn->registry, turn->access, turn->reply, turn->serial, &again, err);
+			turn->registry, turn->access, turn->reply, &turn->use, &again, err);
 		return rc < 0 ? rc : again ? AGAIN : FINAL;
 	}
 	/* A signed address has its time. The registry gives a new one. */
@@ -265,7 +264,7 @@ static int ask_once(struct turn *turn, ol_error *err)
 		headers[count++] = range;
 	if (turn->at_home)
 		rc = ol_access_header(
-			turn->registry, turn->access, &authorization, &turn->serial, err);
+			turn->registry, turn->access, &authorization, &turn->use, err);
 	turn->authorized = authorization != NULL;
 	if (rc == OL_OK)
 		rc = wait_for_host(turn->registry, turn->host, ask->stop, err);
@@ -286,9 +285,7 @@ static int ask_once(struct turn *turn, ol_error *err)
 			turn->reply, err);
 		rc = rc < 0 ? failed(turn, rc, err) : judge(turn, err);
 	}
-	if (authorization)
-		explicit_bzero(authorization, strlen(authorization));
-	free(authorization);
+	ol_secret_free(authorization);
 	return rc;
 }
 

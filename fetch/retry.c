@@ -18,9 +18,6 @@ static bool digit(char c)
 	return c >= '0' && c <= '9';
 }
 
-/* Reads a date by a pattern: 2 and 4 take so many digits into d, h, m, s, y in the order of
- * `order`, M a month's name, "_" a day of the month padded by a space, all else stands for itself.
- */
 struct date {
 	int day, month, year, hour, minute, second;
 };
@@ -81,7 +78,7 @@ static bool read_date(ol_view text, const char *pattern, struct date *date)
 	for (const char *p = pattern; *p; p++) {
 		bool good;
 
-		if (*p == 'M') {
+		if (*p == 'n') {
 			good = read_month(text, &at, date);
 		} else if (*p == 'D' && at < text.size && text.data[at] == ' ') {
 			at++;
@@ -120,11 +117,11 @@ static int parse_date(ol_view text, int64_t *out)
 	struct tm tm = { 0 };
 	ol_view rest = skip_weekday(text);
 
-	if (read_date(rest, "d-M-y h:m:s GMT",
+	if (read_date(rest, "d-n-y h:m:s GMT",
 		    &date)) /* RFC 850: two digits, of the nearest century */
 		date.year += date.year < 70 ? 2000 : 1900;
-	else if (!read_date(rest, "d M Y h:m:s GMT", &date) &&
-		 !read_date(rest, "M D h:m:s Y", &date))
+	else if (!read_date(rest, "d n Y h:m:s GMT", &date) &&
+		 !read_date(rest, "n D h:m:s Y", &date))
 		return OL_EINVAL;
 	if (date.day < 1 || date.day > 31 || date.hour > 23 || date.minute > 59 ||
 		date.second > 60 || date.year < 1970)
