@@ -1,2 +1,5 @@
 orlop_test(erofs_writer orlop_snapshot)
 target_sources(test_erofs_writer PRIVATE erofs_box.c)
+orlop_test(erofs_reader orlop_snapshot)
+target_sources(test_erofs_reader PRIVATE erofs_box.c)
+orlop_fuzz(erofs orlop_snapshot)
