@@ -52,7 +52,8 @@ static char *status_of(const ol_container_info *info)
 	case OL_CONTAINER_RUNNING:
 		return ol_text("Up %.*s", (int)(size > 4 ? size - 4 : size), ago.text);
 	case OL_CONTAINER_EXITED:
-		return ol_text("Exited (%d) %s", info->exit_status, info->finished ? ago.text : "");
+		return ol_text("Exited (%d)%s%s", info->exit_status, info->finished ? " " : "",
+			info->finished ? ago.text : "");
 	}
 	return ol_strdup("Created");
 }

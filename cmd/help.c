@@ -1,6 +1,7 @@
 #include "cmd/help.h"
 
 #include "base/alloc.h"
+#include "cmd/exit_status.h"
 #include "cmd/table.h"
 
 #define HELP_BYTES_MAX   ((size_t)1 << 20)

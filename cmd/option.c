@@ -12,8 +12,8 @@ typedef struct given {
 } given;
 
 struct ol_args {
-	const ol_option *const *tables;
-	given *given; /* owned */
+	const ol_option *const *tables; /* in the arena, the tables are lent */
+	given *given;                   /* owned */
 	size_t given_count, given_cap;
 	const char **words; /* owned, ended by NULL */
 	size_t word_count, word_cap;
@@ -210,6 +210,19 @@ static int scan_all(scan *s, ol_error *err)
 	return OL_OK;
 }
 
+/* The list may be gone when the options are asked for; the tables themselves are constants. */
+static const ol_option *const *copy_tables(ol_arena *arena, const ol_option *const *tables)
+{
+	const ol_option **copy;
+	size_t count = 0;
+
+	while (tables[count])
+		count++;
+	copy = ol_arena_alloc(arena, (count + 1) * sizeof(const ol_option *));
+	memcpy(copy, tables, count * sizeof(const ol_option *));
+	return copy;
+}
+
 int ol_args_parse(
 	const ol_grammar *grammar, int count, char *const *argv, ol_args **out, ol_error *err)
 {
@@ -217,8 +230,8 @@ int ol_args_parse(
 	scan s = { .grammar = grammar, .args = args, .argv = argv, .count = count };
 	int rc;
 
-	args->tables = grammar->tables;
 	args->arena = ol_arena_new();
+	args->tables = copy_tables(args->arena, grammar->tables);
 	args->word_cap = 8;
 	args->words = ol_alloc_array(args->word_cap, sizeof *args->words);
 	rc = scan_all(&s, err);

@@ -18,6 +18,7 @@ struct ol_progress {
 	ol_progress_mode mode;
 	bool bars;
 	FILE *stream;         /* lent */
+	uint64_t start_ms;    /* of the command: times are told from here */
 	pthread_mutex_t lock; /* guards what follows */
 	pthread_cond_t wake;
 	pthread_t thread;
@@ -111,6 +112,13 @@ static void start(ol_progress *p)
 	p->running = pthread_create(&p->thread, NULL, run, p) == 0;
 }
 
+/* Nothing is known yet. */
+static void begin(ol_progress *p)
+{
+	ol_progress_model_done(&p->model);
+	p->model.start_ms = p->start_ms;
+}
+
 void ol_progress_finish(ol_progress *p)
 {
 	bool mine;
@@ -128,7 +136,7 @@ void ol_progress_finish(ol_progress *p)
 	pthread_mutex_lock(&p->lock);
 	if (mine) {
 		p->stop = false;
-		ol_progress_model_done(&p->model);
+		begin(p);
 	}
 	if (p->pending.size && !p->running && !p->stop) {
 		write_out(p, &p->pending);
@@ -195,6 +203,8 @@ ol_progress *ol_progress_new(ol_console *console, ol_progress_mode mode, FILE *s
 	p->console = console;
 	p->mode = mode;
 	p->stream = stream;
+	p->start_ms = ol_now_ms();
+	begin(p);
 	p->bars = mode == OL_PROGRESS_AUTO && console->err_tty && console->err_bars;
 	p->pending = (ol_str)OL_STR(PENDING_BYTES_MAX);
 	p->frame = (ol_str)OL_STR(FRAME_BYTES_MAX);
@@ -231,12 +241,21 @@ bool ol_progress_is_json(const ol_progress *p)
 
 void ol_progress_line(ol_progress *p, const char *event, ol_json *line)
 {
-	ol_auto(ol_json_free) ol_json *owned = line;
+	ol_auto(ol_json_free) ol_json *members = line;
+	ol_auto(ol_json_free) ol_json *whole = ol_json_object();
 	ol_auto_str ol_str text = OL_STR(PENDING_BYTES_MAX);
+	void *it = NULL;
+	const char *key;
+	const ol_json *member;
 
 	ol_progress_finish(p);
-	ol_json_set_text(owned, "event", event);
-	if (p->mode != OL_PROGRESS_JSON || ol_json_format(owned, OL_JSON_COMPACT, &text, NULL) < 0)
+	if (p->mode != OL_PROGRESS_JSON)
+		return;
+	ol_json_set_text(whole, "event", event);
+	ol_json_set_int(whole, "ms", (int64_t)(ol_now_ms() - p->start_ms));
+	while (ol_json_next(members, &it, &key, &member))
+		ol_json_set(whole, key, ol_json_copy(member));
+	if (ol_json_format(whole, OL_JSON_COMPACT, &text, NULL) < 0)
 		return;
 	(void)ol_str_addc(&text, '\n');
 	write_out(p, &text);

@@ -98,10 +98,6 @@ bool ol_progress_apply(ol_progress_model *model, const ol_event *event, uint64_t
 {
 	bool changed = false;
 
-	if (!model->started) {
-		model->started = true;
-		model->start_ms = now_ms;
-	}
 	if (event->kind == OL_EVENT_LAYER)
 		changed = apply_layer(model, event, now_ms);
 	else if (event->kind == OL_EVENT_PROGRESS)

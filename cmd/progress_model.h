@@ -30,8 +30,7 @@ typedef struct ol_progress_model {
 	ol_progress_layer *layers; /* owned */
 	size_t count;
 	ol_rate rate;      /* of all layers together */
-	uint64_t start_ms; /* the first event */
-	bool started;
+	uint64_t start_ms; /* set by whoever made it: times are told from here */
 	bool task_on;
 	char task[96]; /* other work, safe for a terminal */
 	uint64_t task_done, task_total, task_start_ms;

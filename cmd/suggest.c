@@ -58,5 +58,8 @@ void ol_suggestion_try(ol_suggestion *s, const char *name)
 
 const char *ol_suggestion_text(const ol_suggestion *s)
 {
-	return s->best && s->distance <= 2 && s->distance < s->size ? s->best : NULL;
+	/* Two mistakes in a short word make any other. */
+	size_t allowed = s->size < 2 ? 0 : s->size < 5 ? 1 : 2;
+
+	return s->best && s->distance <= allowed ? s->best : NULL;
 }
