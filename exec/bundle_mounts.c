@@ -243,6 +243,13 @@ static size_t depth(const char *path)
 	return count;
 }
 
+/* By its name; by its place, which symlinks can change, when it is mounted (mounts.c). */
+static bool in_proc(const char *path)
+{
+	path += strspn(path, "/");
+	return strncmp(path, "proc", 4) == 0 && (path[4] == '/' || path[4] == '\0');
+}
+
 static int add_one(ol_bundle *bundle, const ol_mount_option *asked, ol_error *err)
 {
 	if (!asked->target || asked->target[0] != '/' || strlen(asked->target) >= OL_PATH_MAX)
@@ -251,6 +258,9 @@ static int add_one(ol_bundle *bundle, const ol_mount_option *asked, ol_error *er
 			asked->target ? asked->target : "");
 	if (depth(asked->target) == 0)
 		return ol_fail(err, OL_EINVAL, "a mount's target can't be '/'");
+	if (in_proc(asked->target))
+		return ol_fail(
+			err, OL_EINVAL, "cannot mount on %s: it lies in /proc", asked->target);
 	if (strcmp(asked->type, "bind") == 0)
 		return add_bind(bundle, asked, err);
 	if (strcmp(asked->type, "tmpfs") == 0)

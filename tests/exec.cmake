@@ -2,9 +2,14 @@
 add_executable(launch_tool launch_tool.c)
 target_link_libraries(launch_tool PRIVATE orlop_exec)
 
-foreach(test IN ITEMS user inside environment capability seccomp rlimit)
+foreach(test IN ITEMS user inside environment capability seccomp rlimit bundle)
 	orlop_test(${test} orlop_exec)
 endforeach()
 foreach(parser IN ITEMS passwd seccomp)
 	orlop_fuzz(${parser} orlop_exec)
+endforeach()
+foreach(test IN ITEMS launch escape)
+	orlop_test(${test} orlop_exec util)
+	target_sources(test_${test} PRIVATE launch_box.c)
+	set_tests_properties(${test} PROPERTIES RUN_SERIAL TRUE) # they use one cgroup
 endforeach()

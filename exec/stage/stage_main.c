@@ -249,6 +249,7 @@ static void __attribute__((noreturn)) be_init(const stage *s)
 	sigset_t all, before;
 	pid_t child;
 
+	(void)prctl(PR_SET_NAME, "orlop-init", 0, 0, 0); /* for ps */
 	(void)sigfillset(&all);
 	for (size_t i = 0; i < sizeof own / sizeof own[0]; i++)
 		(void)sigdelset(&all, own[i]);
