@@ -176,10 +176,17 @@ static int end_leases(ol_store *store, ol_error *err)
 	int64_t ids[64]; /* what is over stays over: the rest is the next gc's */
 	size_t count = 0;
 	ol_auto_txn ol_txn txn = { 0 };
-	int rc = ol_txn_begin(store, false, &txn, err);
+	int rc;
 
-	if (rc == OL_OK)
-		rc = list_dead_leases(store, txn.db, ids, sizeof ids / sizeof ids[0], &count, err);
+	/* Looked up first: mostly there is none, and then nobody has to wait for us. */
+	{
+		ol_auto_db ol_db *db = ol_db_reader(store);
+
+		rc = list_dead_leases(store, db, ids, sizeof ids / sizeof ids[0], &count, err);
+	}
+	if (rc < 0 || count == 0)
+		return rc;
+	rc = ol_txn_begin(store, false, &txn, err);
 	for (size_t i = 0; rc == OL_OK && i < count; i++) {
 		rc = ol_db_run(
 			txn.db, err, NULL, "DELETE FROM lease_items WHERE lease = ?", "i", ids[i]);

@@ -2,6 +2,7 @@
 #include <stdatomic.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "store/ingest.h"
 #include "store/lease.h"
 #include "store/use.h"
@@ -374,6 +375,39 @@ static void what_comes_under_a_lease_survives_a_busy_gc(void **state)
 	ol_store_close(race.store);
 }
 
+static void *collect_once(void *ctx)
+{
+	(void)gc(ctx);
+	return NULL;
+}
+
+/* Between mark and delete a name comes: gc has to look again. Its delete waits for the write lock
+ * that we hold. */
+static void what_comes_alive_after_the_mark_is_kept(void **state)
+{
+	store_box *box = *state;
+	ol_digest root = make_image(box, "app");
+	ol_autofree char *insert = NULL;
+	char path[160];
+	pthread_t thread;
+	sqlite3 *db = NULL;
+
+	(void)snprintf(path, sizeof path, "%s/orlop.db", box->root);
+	assert_true(asprintf(&insert,
+			    "BEGIN IMMEDIATE; INSERT INTO names(name, repo, root, media_type, "
+			    "created, listed_size,"
+			    " listed_media_type) VALUES('x', '', '%s', '', 0, 0, '')",
+			    ol_digest_format(&root).text) > 0);
+	CHECK_INT("open", SQLITE_OK, sqlite3_open(path, &db));
+	CHECK_INT("insert", SQLITE_OK, sqlite3_exec(db, insert, NULL, NULL, NULL));
+	CHECK_INT("thread", 0, pthread_create(&thread, NULL, collect_once, box->store));
+	ol_sleep_ms(200);
+	CHECK_INT("commit", SQLITE_OK, sqlite3_exec(db, "COMMIT", NULL, NULL, NULL));
+	CHECK_INT("join", 0, pthread_join(thread, NULL));
+	CHECK_INT("close", SQLITE_OK, sqlite3_close(db));
+	assert_true(is_whole(box, "app"));
+}
+
 static void gc_ends_at_cancel(void **state)
 {
 	store_box *box = *state;
@@ -395,6 +429,7 @@ int main(void)
 		BOX_TEST(only_ingests_that_nobody_resumes_are_removed),
 		BOX_TEST(killed_at_any_step_the_store_is_sound),
 		BOX_TEST(what_comes_under_a_lease_survives_a_busy_gc),
+		BOX_TEST(what_comes_alive_after_the_mark_is_kept),
 		BOX_TEST(gc_ends_at_cancel),
 	};
 
