@@ -2,17 +2,16 @@
  * An external merge sort.
  *
  * In memory, records lie one behind the other in one growing buffer, in the order they came; an
- *array of slots is what gets sorted. On disk, a run is the same records in order. All runs are in
- *one unlinked file:
+ * array of slots is what gets sorted. On disk, a run is the same records in order. All runs are in
+ * one unlinked file:
  *
  *	record   u32 key size, u32 value size (native order), key, value
- *	file     run 0, run 1, …          earlier runs hold what came earlier: ties go to the lower
- *run
+ *	file     run 0, run 1, …   earlier runs hold what came earlier: ties go to the lower run
  *
  * Reading back merges all runs with a heap of cursors. A cursor keeps in memory what it needs to
- *compare, the key, and a small window; a value that lies outside the window is read when its turn
- *comes, so many runs of large values stay cheap. More runs than the budget has windows for are
- *first merged in groups of neighbours, which keeps ties in order.
+ * compare, the key, and a small window; a value that lies outside the window is read when its turn
+ * comes, so many runs of large values stay cheap. More runs than the budget has windows for are
+ * first merged in groups of neighbours, which keeps ties in order.
  */
 #include "base/sorter.h"
 
@@ -241,7 +240,7 @@ static int run_end(struct run_writer *writer, struct run *run, ol_error *err)
 static int spill(ol_sorter *sorter, ol_error *err)
 {
 	struct run_writer writer;
-	struct run run;
+	struct run run = { 0 };
 	int rc = run_begin(&writer, sorter, err);
 
 	if (rc < 0)
@@ -539,7 +538,7 @@ static int reduce_runs(ol_sorter *sorter, ol_error *err)
 
 		for (size_t i = 0; i < sorter->run_count; i += fan_in) {
 			size_t left = sorter->run_count - i;
-			struct run run;
+			struct run run = { 0 };
 			int rc = merge_runs(
 				sorter, sorter->runs + i, left < fan_in ? left : fan_in, &run, err);
 

@@ -2,8 +2,8 @@
 
 /*
  * Sorts records that may not fit in memory. Records are bytes, ordered by memcmp of their keys,
- *equal keys in the order they came. Up to budget_bytes stay in memory; past that, sorted runs go to
- *an unlinked temporary file in dir_fd and are merged while they are read back.
+ * equal keys in the order they came. Up to budget_bytes stay in memory; past that, sorted runs go
+ * to an unlinked temporary file in dir_fd and are merged while they are read back.
  *
  *	add* → sort → next* (→ rewind → next*)…
  */

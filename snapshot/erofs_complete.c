@@ -92,46 +92,47 @@ static unsigned device_of(struct complete *self, const ol_digest *tar, uint64_t 
 	return (unsigned)self->device_count;
 }
 
-/* Where the data of a file are: as pieces, which the tar has one after the other. */
+/* One more piece, which the tar must have right behind those before it. */
+static int add_piece(struct complete *self, uint64_t at, const ol_erofs_extent *extent,
+	ol_tar_entry *entry, unsigned *device, ol_error *err)
+{
+	if (!self->piece_count) {
+		*device = extent->device;
+		entry->data_offset = extent->address;
+	}
+	if (extent->device != *device || extent->address != entry->data_offset + entry->data_size)
+		return ol_fail(err, OL_ECORRUPT, "index: scattered data");
+	OL_GROW(self->pieces, self->piece_count, self->piece_cap);
+	self->pieces[self->piece_count++] = (ol_sparse){ at, extent->size };
+	entry->data_size += extent->size;
+	return OL_OK;
+}
+
+/* Where the data of a file are. */
 static int gather_pieces(struct complete *self, ol_erofs *index, const ol_erofs_inode *inode,
 	ol_tar_entry *entry, unsigned *device, ol_error *err)
 {
+	static const ol_sparse none[1];
 	bool sparse = false;
-	uint64_t at = 0;
+	int rc = OL_OK;
 
 	self->piece_count = 0;
 	*device = 0;
-	while (at < inode->size) {
-		ol_erofs_extent extent;
-		int rc = ol_erofs_extent_at(index, inode, at, &extent, err);
+	for (uint64_t at = 0; rc == OL_OK && at < inode->size;) {
+		ol_erofs_extent extent = { 0 };
 
-		if (rc < 0)
-			return rc;
-		if (extent.hole) {
-			sparse = true;
-		} else {
-			if (!self->piece_count) {
-				*device = extent.device;
-				entry->data_offset = extent.address;
-			}
-			if (extent.device != *device ||
-				extent.address != entry->data_offset + entry->data_size)
-				return ol_fail(err, OL_ECORRUPT, "index: scattered data");
-			OL_GROW(self->pieces, self->piece_count, self->piece_cap);
-			self->pieces[self->piece_count++] = (ol_sparse){ at, extent.size };
-			entry->data_size += extent.size;
-		}
+		rc = ol_erofs_extent_at(index, inode, at, &extent, err);
+		sparse = sparse || extent.hole;
+		if (rc == OL_OK && !extent.hole)
+			rc = add_piece(self, at, &extent, entry, device, err);
 		at += extent.size;
 	}
 	entry->size = inode->size;
-	if (!sparse)
-		return OL_OK;
+	entry->sparse_count = sparse ? self->piece_count : 0;
 	/* Not NULL even without any: a file that is one hole. */
-	if (!self->pieces)
-		OL_GROW(self->pieces, self->piece_count, self->piece_cap);
-	entry->sparse = self->pieces;
-	entry->sparse_count = self->piece_count;
-	return OL_OK;
+	if (sparse)
+		entry->sparse = self->piece_count ? self->pieces : none;
+	return rc;
 }
 
 /* Data that an index itself holds, as a source. */
@@ -281,7 +282,7 @@ static int visit(void *ctx, const ol_erofs_visit *visit, ol_error *err)
 	ol_auto(ol_arena_free) ol_arena *arena = ol_arena_new();
 	const ol_erofs_inode *inode = &visit->inode;
 	const ol_erofs_found own = { .index = self->index, .inode = *inode, .fd = -1 };
-	ol_tar_entry ignored;
+	ol_tar_entry ignored = { 0 };
 	struct shared_key key = key_of(false, 0, inode->node);
 	ol_erofs_marks marks;
 	int rc = ol_erofs_marks_get(self->index, inode, arena, &ignored, &marks, err);
@@ -486,6 +487,7 @@ static int open_all(struct complete *self, const ol_layer_info *lowers, size_t c
 	return OL_OK;
 }
 
+/* NOLINTNEXTLINE(readability-function-size): the table of drivers gives it seven parameters */
 int ol_erofs_complete(ol_store *store, const ol_layer_info *layer, const ol_layer_info *lowers,
 	size_t count, int dir_fd, ol_built *out, ol_error *err)
 {

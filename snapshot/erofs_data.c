@@ -103,7 +103,7 @@ static int read_chunk(ol_erofs *erofs, const ol_erofs_inode *inode, uint64_t ind
 	ol_error *err)
 {
 	uint64_t table = (behind_core(inode) + inode->xattrs_size + 7) & ~(uint64_t)7;
-	struct ol_erofs_chunk chunk;
+	struct ol_erofs_chunk chunk = { 0 };
 	int rc = ol_erofs_bytes(erofs, table + index * sizeof chunk, &chunk, sizeof chunk, err);
 
 	if (rc < 0)
@@ -127,7 +127,7 @@ static int chunked_extent(ol_erofs *erofs, const ol_erofs_inode *inode, uint64_t
 	unsigned bits = OL_EROFS_BLOCK_BITS + (inode->u & OL_EROFS_CHUNK_BITS_MASK);
 	uint64_t index = offset >> bits, chunks = ((inode->size - 1) >> bits) + 1, next = index + 1;
 	uint64_t skip = offset - (index << bits), end, device_bytes;
-	struct run first, run;
+	struct run first = { 0 }, run = { 0 };
 	int rc = read_chunk(erofs, inode, index, &first, err);
 
 	for (; rc == OL_OK && next < chunks; next++) {

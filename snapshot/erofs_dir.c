@@ -30,7 +30,7 @@ static uint64_t block_count(const ol_erofs_inode *dir)
 
 static unsigned name_at(const struct block *block, unsigned index)
 {
-	struct ol_erofs_dirent entry;
+	struct ol_erofs_dirent entry = { 0 };
 
 	memcpy(&entry, block->data + index * ENTRY_BYTES, sizeof entry);
 	return ol_get16(entry.name_at);
@@ -62,7 +62,7 @@ static int block_entry(const ol_erofs_inode *dir, const struct block *block, uns
 {
 	unsigned start = name_at(block, index);
 	unsigned end = index + 1 < block->count ? name_at(block, index + 1) : (unsigned)block->used;
-	struct ol_erofs_dirent entry;
+	struct ol_erofs_dirent entry = { 0 };
 
 	if (start < block->count * ENTRY_BYTES || start >= end || end > block->used)
 		return corrupt(dir, err);
@@ -94,7 +94,7 @@ static int find_block(ol_erofs *erofs, const ol_erofs_inode *dir, ol_view name, 
 
 	while (low + 1 < high) {
 		uint64_t middle = low + (high - low) / 2, node;
-		ol_view first;
+		ol_view first = { NULL, 0 };
 		int rc = block_read(erofs, dir, middle, block, err);
 
 		if (rc == OL_OK)
@@ -112,7 +112,7 @@ static int find_block(ol_erofs *erofs, const ol_erofs_inode *dir, ol_view name, 
 int ol_erofs_lookup(ol_erofs *erofs, const ol_erofs_inode *dir, ol_view name, ol_erofs_inode *out,
 	ol_error *err)
 {
-	struct block block;
+	struct block block = { .count = 0 };
 	int rc;
 
 	if (!S_ISDIR(dir->mode))
@@ -123,7 +123,7 @@ int ol_erofs_lookup(ol_erofs *erofs, const ol_erofs_inode *dir, ol_view name, ol
 	if (rc < 0)
 		return rc;
 	for (unsigned i = 0; i < block.count; i++) {
-		ol_view found;
+		ol_view found = { NULL, 0 };
 		uint64_t node;
 
 		rc = block_entry(dir, &block, i, &node, &found, err);
@@ -137,12 +137,12 @@ int ol_erofs_lookup(ol_erofs *erofs, const ol_erofs_inode *dir, ol_view name, ol
 
 int ol_erofs_find(ol_erofs *erofs, const char *path, ol_erofs_inode *out, ol_error *err)
 {
-	ol_erofs_inode inode;
+	ol_erofs_inode inode = { 0 };
 	int rc = ol_erofs_root(erofs, &inode, err);
 
 	while (rc == OL_OK && *path) {
 		size_t size = strcspn(path, "/");
-		ol_erofs_inode child;
+		ol_erofs_inode child = { 0 };
 
 		if (!S_ISDIR(inode.mode))
 			return ol_fail(err, OL_ENOTFOUND, "no such path in the index");
@@ -161,13 +161,13 @@ int ol_erofs_dir_next(ol_erofs *erofs, const ol_erofs_inode *dir, ol_erofs_curso
 	if (!S_ISDIR(dir->mode))
 		return ol_fail(err, OL_EINVAL, "not a directory");
 	for (; cursor->block < block_count(dir); cursor->block++, cursor->index = 0) {
-		struct block block;
+		struct block block = { .count = 0 };
 		int rc = block_read(erofs, dir, cursor->block, &block, err);
 
 		if (rc < 0)
 			return rc;
 		while (cursor->index < block.count) {
-			ol_view name;
+			ol_view name = { NULL, 0 };
 
 			rc = block_entry(dir, &block, cursor->index++, &out->node, &name, err);
 			if (rc < 0)
@@ -209,7 +209,7 @@ static int step(
 	struct walk *walk, ol_erofs *erofs, ol_erofs_inode *inode, bool *more, ol_error *err)
 {
 	struct frame *frame = &walk->frames[walk->count - 1];
-	ol_erofs_entry entry;
+	ol_erofs_entry entry = { 0 };
 	size_t size, at = frame->path_size;
 	int rc = ol_erofs_dir_next(erofs, &frame->dir, &frame->cursor, &entry, more, err);
 

@@ -188,8 +188,8 @@ static int erofs_verify(ol_store *store, const ol_layer_info *layer, ol_source *
 {
 	ol_auto(ol_erofs_close) ol_erofs *index = NULL;
 	ol_autofd int index_fd = -1, rebuilt_fd = -1;
-	ol_erofs_written rebuilt;
-	ol_digest digest;
+	ol_erofs_written rebuilt = { 0 };
+	ol_digest digest = { 0 };
 	int rc = ol_erofs_layer_open(store, layer, &index, &index_fd, err);
 
 	if (rc == OL_OK)

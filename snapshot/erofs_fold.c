@@ -111,7 +111,7 @@ static int keep_record(ol_erofs_node *node, ol_view value, ol_error *err)
 static int take_entry(struct fold *fold, uint64_t sequence, ol_error *err)
 {
 	ol_erofs_node *node = fold->node;
-	ol_erofs_link_fact fact;
+	ol_erofs_link_fact fact = { 0 };
 	int rc = drop(fold, err);
 
 	if (rc == OL_OK)

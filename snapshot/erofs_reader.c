@@ -118,7 +118,7 @@ static int read_slots(ol_erofs *erofs, const struct ol_erofs_super *super, ol_er
 		return ol_fail(err, OL_ECORRUPT, "index with %u devices", count);
 	erofs->slots = ol_alloc_array(count, sizeof *erofs->slots);
 	for (unsigned i = 0; i < count; i++) {
-		struct ol_erofs_slot slot;
+		struct ol_erofs_slot slot = { 0 };
 		int rc = ol_erofs_bytes(erofs, at + i * sizeof slot, &slot, sizeof slot, err);
 
 		if (rc < 0)
@@ -132,8 +132,8 @@ static int read_slots(ol_erofs *erofs, const struct ol_erofs_super *super, ol_er
 
 static int read_super(ol_erofs *erofs, ol_error *err)
 {
-	struct ol_erofs_super super;
-	ol_erofs_inode root;
+	struct ol_erofs_super super = { 0 };
+	ol_erofs_inode root = { 0 };
 	int rc = ol_erofs_bytes(erofs, OL_EROFS_SUPER_AT, &super, sizeof super, err);
 
 	if (rc < 0)
@@ -235,7 +235,7 @@ static int check_data(const ol_erofs *erofs, const ol_erofs_inode *inode, ol_err
 
 int ol_erofs_inode_get(ol_erofs *erofs, uint64_t node, ol_erofs_inode *out, ol_error *err)
 {
-	struct ol_erofs_inode_disk core;
+	struct ol_erofs_inode_disk core = { 0 };
 	ol_erofs_inode inode = { .node = node };
 	unsigned format, units;
 	uint32_t rdev;

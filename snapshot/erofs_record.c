@@ -16,7 +16,7 @@ void ol_erofs_key_set(ol_erofs_key *key, ol_view path)
 	for (size_t i = 0; i < path.size; i++) {
 		bool slash = path.data[i] == '/';
 
-		key->bytes[size++] = slash ? '\0' : path.data[i];
+		key->bytes[size++] = (char)(slash ? '\0' : path.data[i]);
 		depth += slash;
 	}
 	if (path.size) {
@@ -53,7 +53,7 @@ uint64_t ol_erofs_key_sequence(ol_view record_key)
 void ol_erofs_key_text(ol_view path_key, ol_str *out)
 {
 	for (size_t i = 2; i + 1 < path_key.size; i++)
-		ol_str_addc(out, path_key.data[i] ? path_key.data[i] : '/');
+		ol_str_addc(out, (char)(path_key.data[i] ? path_key.data[i] : '/'));
 }
 
 int ol_erofs_view_compare(ol_view a, ol_view b)
@@ -132,7 +132,7 @@ static int choose_chunk(const ol_tar_entry *entry, ol_erofs_record_head *head, o
 			err, OL_EUNSUPPORTED, "%s: its data are not in whole blocks", entry->name);
 	while (bits < OL_EROFS_CHUNK_BITS_MASK && ((uint64_t)OL_EROFS_BLOCK << bits) < entry->size)
 		bits++;
-	while (edges & (((uint64_t)OL_EROFS_BLOCK << bits) - 1))
+	while (bits && edges & (((uint64_t)OL_EROFS_BLOCK << bits) - 1))
 		bits--;
 	head->chunk_bits = (uint8_t)bits;
 	if (ol_erofs_record_chunks(head) > OL_CHUNKS_MAX)

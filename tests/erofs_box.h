@@ -4,8 +4,9 @@
  * Indexes for tests: hand-made entries in, a file in memory and its text out, one line a path:
  *
  *	/a/b d 0755 1:2 3.000000004 trusted.overlay.opaque=y
- *	/f - 0644 0:0 0.000000000 n=2 #7 1024=2:0+512,hole:512+512   n: names; #: its first path's
- *number
+ *	/f - 0644 0:0 0.000000000 n=2 1536=1:4096+512,hole+1024
+ *
+ * n is the number of names; of a file's data, each run has its device, address and size.
  */
 #include "base/str.h"
 #include "snapshot/erofs_reader.h"

@@ -98,7 +98,8 @@ static void an_empty_layer_has_a_root(void **state)
 	box_done(&box);
 }
 
-/* Every row is one layer; the root's line is left out of what is expected. */
+/* Every row is one layer; the root's line is left out of what is expected.
+ * NOLINTNEXTLINE(readability-function-size): a table */
 static void entries_of_one_path_fold_into_one_node(void **state)
 {
 	static const struct {

@@ -157,7 +157,7 @@ static void large_and_empty_values_come_back_whole(void **state)
 	assert_true(more && key.size == 0 && ol_view_is(value, "no key"));
 	next_or_fail(sorter, &key, &value, &more);
 	assert_true(more && key.size == (size_t)64 << 10 && ol_view_is(value, "long key"));
-	for (char c = 'a'; c <= 'h'; c++) {
+	for (int c = 'a'; c <= 'h'; c++) {
 		next_or_fail(sorter, &key, &value, &more);
 		assert_true(more && key.size == 1 && key.data[0] == c);
 		CHECK_INT("size", (long long)(c % 2 ? large : 0), (long long)value.size);
