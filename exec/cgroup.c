@@ -434,6 +434,19 @@ void ol_cgroup_free(ol_cgroup *cgroup)
 	free(cgroup);
 }
 
+void ol_cgroup_remove(const char *id)
+{
+	hierarchy list[HIERARCHIES_MAX] = { { .mount = NULL } };
+	size_t count;
+
+	(void)read_hierarchies(list, &count, NULL);
+	for (size_t i = 0; i < count; i++) {
+		list[i].dir = ol_text("%s/%s/%s", list[i].mount, PARENT, id);
+		remove_dir(&list[i]);
+		hierarchy_done(&list[i]);
+	}
+}
+
 void ol_cgroup_sweep(void)
 {
 	hierarchy list[HIERARCHIES_MAX] = { { .mount = NULL } };

@@ -34,6 +34,8 @@ int ol_cgroup_new(
 void ol_cgroup_free(ol_cgroup *cgroup);
 OL_DEFINE_AUTO(ol_cgroup, ol_cgroup_free)
 
+/* Takes away the groups of this id, whoever made them; what runs in them is killed. */
+void ol_cgroup_remove(const char *id);
 /* Takes away the empty parents that another runtime leaves behind. */
 void ol_cgroup_sweep(void);
 

@@ -323,3 +323,8 @@ int ol_launch(const ol_bundle *bundle, const ol_launch_options *options, int *st
 	launch_done(&l);
 	return rc;
 }
+
+void ol_launch_clean(const char *id)
+{
+	ol_cgroup_remove(id);
+}

@@ -23,3 +23,7 @@ typedef struct ol_launch_options {
  * with OL_OK and the reason in err. A failure of ours is negative. */
 int ol_launch(
 	const ol_bundle *bundle, const ol_launch_options *options, int *status, ol_error *err);
+
+/* Takes away what a launcher that was killed left behind for this id: its cgroups, with every
+ * process in them. */
+void ol_launch_clean(const char *id);

@@ -8,7 +8,7 @@ endforeach()
 foreach(parser IN ITEMS passwd seccomp)
 	orlop_fuzz(${parser} orlop_exec)
 endforeach()
-foreach(test IN ITEMS launch escape)
+foreach(test IN ITEMS launch escape runtime)
 	orlop_test(${test} orlop_exec util)
 	target_sources(test_${test} PRIVATE launch_box.c)
 	set_tests_properties(${test} PROPERTIES RUN_SERIAL TRUE) # they use one cgroup

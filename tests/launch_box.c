@@ -78,6 +78,7 @@ bool launch_box_init(launch_box *box)
 		print_message("SKIP: launching containers needs root\n");
 		return false;
 	}
+	box->runtime = NULL;
 	(void)snprintf(box->path, sizeof box->path, "/var/tmp/orlop-launch.XXXXXX");
 	assert_non_null(mkdtemp(box->path));
 	assert_int_equal(0, chmod(box->path, 0755));
@@ -112,11 +113,13 @@ static int launch(
 		.rootfs_fd = box->root_fd,
 		.rootfs_path = root,
 		.id = ID,
-		.files_dir = files };
+		.files_dir = files,
+		.for_runtime = box->runtime != NULL };
 	const ol_launch_options how = { .id = ID,
 		.rootfs_path = root,
 		.bundle_path = files,
 		.run_dir = files,
+		.runtime = box->runtime,
 		.tty = options->tty,
 		.interactive = options->interactive,
 		.log_fd = -1 };

@@ -10,6 +10,7 @@
 typedef struct launch_box {
 	char path[64]; /* holds root/ and bundle/ */
 	int dir_fd, root_fd;
+	const char *runtime; /* NULL: ours */
 } launch_box;
 
 typedef struct launch_run {

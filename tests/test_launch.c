@@ -285,7 +285,12 @@ static void a_killed_launcher_takes_its_container_along(void **state)
 	assert_int_equal(0, read(fd, &byte, 1)); /* the last writer is gone */
 	(void)close(fd);
 	launch_end(&run);
-	/* The next one of the same name cleans up after it. */
+	ol_launch_clean("feedc0de12340000000000000000000000000000000000000000000000000000");
+	assert_int_equal(
+		-1, access("/sys/fs/cgroup/pids/orlop/"
+			   "feedc0de12340000000000000000000000000000000000000000000000000000",
+			    F_OK));
+	/* And the next one of the same name runs. */
 	{
 		const ol_container_options plain = { .args = NULL };
 

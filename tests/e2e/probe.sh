@@ -83,7 +83,6 @@ echo "ping $?"
 
 say processes
 tr '\0' ' ' </proc/1/cmdline | head -n 1 | cut -c 1-20
-ls -d /proc/1 /proc/2
 
 say what may be done
 try unshare -m true
@@ -100,7 +99,7 @@ try head -c 0 /tmp/null
 rm -f /tmp/null /tmp/disk
 try linux32 uname -m
 try dmesg -s 1
-try renice -n -5 $$
+try nice -n -5 true
 try chown 5 /tmp
 try chown 0 /tmp
 try ip link add probe0 type dummy
