@@ -1,29 +1,32 @@
 /*
- * gzip (RFC 1952) with ISA-L, which reads headers with all their fields and checks CRC-32 and ISIZE
- *of each member.
+ * gzip (RFC 1952) with ISA-L, which checks header CRC, CRC-32 and ISIZE of each member. Headers
+ * are read apart from the data: isal_inflate forgets the optional fields of a header that comes in
+ * pieces.
  *
- *	MEMBER ──its end──▶ BETWEEN ──1f──▶ MEMBER
- *	                       └────00──▶ PADDING: zeroes only (tapes and some registries' tools
- *pad)
+ *	HEADER ──▶ MEMBER ──its end──▶ BETWEEN ──1f──▶ HEADER
+ *	                                  └────00──▶ PADDING: zeroes only, as tapes and some tools
+ *pad
  */
 #include <isa-l/igzip_lib.h>
 
 #include "base/alloc.h"
 #include "snapshot/decode_priv.h"
 
-typedef enum gzip_state { MEMBER, BETWEEN, PADDING } gzip_state;
+typedef enum gzip_state { HEADER, MEMBER, BETWEEN, PADDING } gzip_state;
 
 typedef struct gzip_decoder {
 	ol_decoder base;
 	gzip_state state;
+	struct isal_gzip_header header;
 	struct inflate_state inflate;
 } gzip_decoder;
 
 static void begin_member(gzip_decoder *gzip)
 {
 	isal_inflate_reset(&gzip->inflate);
-	gzip->inflate.crc_flag = ISAL_GZIP;
-	gzip->state = MEMBER;
+	gzip->inflate.crc_flag = ISAL_GZIP_NO_HDR_VER;
+	isal_gzip_header_init(&gzip->header);
+	gzip->state = HEADER;
 }
 
 static ol_decoder *gzip_make(void)
@@ -63,6 +66,23 @@ static const char *words_of(int code)
 static uint32_t at_most_32_bits(size_t size)
 {
 	return size < UINT32_MAX ? (uint32_t)size : UINT32_MAX;
+}
+
+static int run_header(gzip_decoder *gzip, ol_decode_step *step, ol_error *err)
+{
+	struct inflate_state *inflate = &gzip->inflate;
+	uint32_t in = at_most_32_bits(step->in_size);
+	int rc;
+
+	inflate->next_in = (uint8_t *)(uintptr_t)step->in; /* it is not written to */
+	inflate->avail_in = in;
+	rc = isal_read_gzip_header(inflate, &gzip->header);
+	if (rc < 0)
+		return ol_fail(err, OL_ECORRUPT, "gzip: %s", words_of(rc));
+	ol_decode_used(step, in - inflate->avail_in);
+	if (rc == ISAL_DECOMP_OK)
+		gzip->state = MEMBER;
+	return OL_OK;
 }
 
 /* Goes on with a member until its end, the input's or the room's. */
@@ -116,6 +136,9 @@ static int gzip_run(ol_decoder *decoder, ol_decode_step *step, ol_error *err)
 			else
 				begin_member(gzip);
 			continue;
+		case HEADER:
+			rc = run_header(gzip, step, err);
+			break;
 		case MEMBER:
 			rc = run_member(gzip, step, err);
 			break;
@@ -135,7 +158,7 @@ static int gzip_finish(ol_decoder *decoder, ol_error *err)
 {
 	const gzip_decoder *gzip = (const gzip_decoder *)decoder;
 
-	if (gzip->state == MEMBER)
+	if (gzip->state == HEADER || gzip->state == MEMBER)
 		return ol_fail(err, OL_ECORRUPT, "gzip: ends before its end");
 	return OL_OK;
 }
