@@ -25,16 +25,24 @@
 #define MOUNT_DATA_BYTES 4095 /* mount(2) copies a page, with the NUL */
 
 /* What a layer could use to trick the overlay is off, as is what would tie layers to one upper:
- *   metacopy, redirect_dir   xattrs that make one path show another's content
+ *   metacopy, redirect_dir   xattrs that make one path show another's content ("off" would still
+ *                            follow redirects where the kernel was built so)
  *   index                    lowers are shared by several uppers
- * and xino gives all files one st_dev, as a file system has, where the layers are several. */
+ * and xino gives all files one st_dev, as a file system has, where the layers are several. With
+ * userxattr the kernel follows no redirect and refuses to be told so. */
 static const struct {
 	const char *key, *value;
 } settings[] = {
 	{ "metacopy", "off" },
-	{ "redirect_dir", "off" },
 	{ "index", "off" },
+	{ "redirect_dir", "nofollow" },
 };
+#define SETTINGS (sizeof settings / sizeof settings[0])
+
+static size_t settings_count(const ol_overlay_options *o)
+{
+	return o->userxattr ? SETTINGS - 1 : SETTINGS;
+}
 
 static bool is_one_device(const ol_overlay_options *o)
 {
@@ -109,7 +117,7 @@ static int set_all(int fs, const ol_overlay_options *o, bool by_path, bool *know
 		rc = set_dir(fs, "upperdir", o->upper, by_path, err);
 	if (rc == OL_OK && o->upper >= 0)
 		rc = set_dir(fs, "workdir", o->work, by_path, err);
-	for (size_t i = 0; rc == OL_OK && i < sizeof settings / sizeof settings[0]; i++)
+	for (size_t i = 0; rc == OL_OK && i < settings_count(o); i++)
 		rc = set_text(fs, settings[i].key, settings[i].value, err);
 	if (rc == OL_OK)
 		rc = set_text(fs, "xino", xino(o), err);
@@ -169,7 +177,7 @@ static int old_data(const ol_overlay_options *o, ol_str *data, ol_error *err)
 		(void)ol_str_addf(data, "%s%d", i ? ":" : "lowerdir=", o->lowers[i]);
 	if (o->upper >= 0)
 		(void)ol_str_addf(data, ",upperdir=%d,workdir=%d", o->upper, o->work);
-	for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++)
+	for (size_t i = 0; i < settings_count(o); i++)
 		(void)ol_str_addf(data, ",%s=%s", settings[i].key, settings[i].value);
 	(void)ol_str_addf(data, ",xino=%s%s", xino(o), o->userxattr ? ",userxattr" : "");
 	return ol_str_error(data, err);

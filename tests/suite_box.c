@@ -150,7 +150,7 @@ void suite_add_tar(suite_box *box, const ol_driver *driver, ol_view tar)
 	};
 	const ol_unpack_options options = {
 		.driver = driver,
-		.builder = { .dir_fd = staging },
+		.builder = { .dir_fd = staging, .userxattr = box->userxattr },
 		.compression = OL_COMPRESSION_NONE,
 		.blob = info.key,
 		.blob_size = tar.size,
@@ -196,6 +196,7 @@ ol_rootfs_options suite_options(suite_box *box, const char *user_id, int state_f
 		.count = box->count,
 		.user_id = user_id,
 		.state_fd = state_fd,
+		.userxattr = box->userxattr,
 		.target = box->target,
 	};
 }

@@ -21,6 +21,7 @@ typedef struct suite_box {
 	ol_layer_info layers[OL_LAYERS_MAX]; /* bottom first, mountable */
 	size_t count;
 	ol_digest chain;
+	bool userxattr; /* layers and mounts use user.overlay.*, as without root */
 } suite_box;
 
 struct image;

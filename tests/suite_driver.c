@@ -23,6 +23,19 @@
 #include "tests/suite_box.h"
 #include "tests/suite_images.h"
 
+static void show_image(suite_box *box, const suite_run *run, bool writable, bool old_mount)
+{
+	ol_autofd int state_fd = suite_state_open(box, USER_A);
+	ol_rootfs_options options = suite_options(box, USER_A, state_fd);
+
+	options.writable = writable;
+	options.old_mount = old_mount;
+	suite_mount(box, &options);
+	suite_check_tree(run->image->name, run->image->tree, box->target);
+	suite_unmount(box, USER_A);
+	suite_state_remove(box, USER_A);
+}
+
 /* Each image, as users mount it: read-only and writable, through the new calls and the old one. */
 static void an_image_is_shown_as_meant(void **state)
 {
@@ -31,19 +44,23 @@ static void an_image_is_shown_as_meant(void **state)
 
 	for (size_t i = 0; run->image->layers[i]; i++)
 		suite_add(box, run->driver, run->image->layers[i]);
-	for (int variant = 0; variant < 4; variant++) {
-		ol_autofd int state_fd = suite_state_open(box, USER_A);
-		ol_rootfs_options options = suite_options(box, USER_A, state_fd);
-
-		options.writable = variant & 1;
-		options.old_mount = variant & 2;
-		suite_mount(box, &options);
-		suite_check_tree(run->image->name, run->image->tree, box->target);
-		suite_unmount(box, USER_A);
-		suite_state_remove(box, USER_A);
-	}
+	for (int variant = 0; variant < 4; variant++)
+		show_image(box, run, variant & 1, variant & 2);
 	for (size_t i = 0; i < box->count; i++)
 		assert_false(suite_is_mounted(box, &box->layers[i].key));
+}
+
+/* With what overlayfs notes in user.* instead of trusted.*, as it must without root. */
+static void an_image_is_shown_through_user_xattrs(void **state)
+{
+	const suite_run *run = *state;
+	suite_box *box = suite_begin(state);
+
+	box->userxattr = true;
+	for (size_t i = 0; run->image->layers[i]; i++)
+		suite_add(box, run->driver, run->image->layers[i]);
+	for (int variant = 0; variant < 4; variant++)
+		show_image(box, run, variant & 1, variant & 2);
 }
 
 /* As many layers as overlayfs takes, which is one too many for an empty directory above them; and
@@ -589,7 +606,7 @@ static const struct {
 
 #define IMAGES    (sizeof images / sizeof images[0])
 #define EACH      (sizeof tests_of_each / sizeof tests_of_each[0])
-#define TESTS_MAX (3 * (IMAGES + EACH))
+#define TESTS_MAX (5 * IMAGES + 2 * EACH)
 
 struct plan {
 	struct CMUnitTest tests[TESTS_MAX];
@@ -628,6 +645,12 @@ static bool works(const ol_driver *driver)
 	return rc == OL_OK;
 }
 
+/* Nobody mounts EROFS without root, so it need not do without trusted.*. */
+static bool needs_root(const ol_driver *driver)
+{
+	return strcmp(driver->name, "erofs") == 0;
+}
+
 int main(int argc, char **argv)
 {
 	struct plan *plan = ol_alloc(sizeof *plan);
@@ -648,6 +671,10 @@ int main(int argc, char **argv)
 		working++;
 		for (size_t i = 0; i < IMAGES; i++)
 			plan_add(plan, (*row)->name, images[i].name, an_image_is_shown_as_meant,
+				&(suite_run){ .driver = *row, .image = &images[i] });
+		for (size_t i = 0; !needs_root(*row) && i < IMAGES; i++)
+			plan_add(plan, "user xattrs", images[i].name,
+				an_image_is_shown_through_user_xattrs,
 				&(suite_run){ .driver = *row, .image = &images[i] });
 		for (size_t i = 0; i < EACH; i++)
 			plan_add(plan, (*row)->name, tests_of_each[i].name, tests_of_each[i].call,
