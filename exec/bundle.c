@@ -34,13 +34,14 @@ static size_t list_count(const char *const *list)
 static const char *const *join(
 	ol_bundle *bundle, const char *const *first, const char *const *second)
 {
-	size_t a = list_count(first), b = list_count(second);
-	const char **out = ol_arena_alloc(bundle->arena, (a + b + 1) * sizeof *out);
+	size_t count = 0;
+	const char **out = ol_arena_alloc(
+		bundle->arena, (list_count(first) + list_count(second) + 1) * sizeof *out);
 
-	for (size_t i = 0; i < a; i++)
-		out[i] = ol_arena_strdup(bundle->arena, first[i]);
-	for (size_t i = 0; i < b; i++)
-		out[a + i] = ol_arena_strdup(bundle->arena, second[i]);
+	for (; first && *first; first++)
+		out[count++] = ol_arena_strdup(bundle->arena, *first);
+	for (; second && *second; second++)
+		out[count++] = ol_arena_strdup(bundle->arena, *second);
 	return out;
 }
 

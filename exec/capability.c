@@ -121,8 +121,8 @@ static int refuse_missing(uint64_t missing, ol_error *err)
 int ol_capability_choose(const char *const *add, const char *const *drop, bool privileged,
 	uint64_t held, uint64_t *out, ol_error *err)
 {
-	uint64_t added, dropped, set = 0;
-	bool add_all, drop_all;
+	uint64_t added = 0, dropped = 0, set = 0;
+	bool add_all = false, drop_all = false;
 	int rc;
 
 	rc = read_list(add, "--cap-add", &added, &add_all, err);

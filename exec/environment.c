@@ -61,7 +61,8 @@ static void drop(env_list *env, const char *name)
 
 	if (at == env->count)
 		return;
-	memmove(&env->list[at], &env->list[at + 1], (env->count - at - 1) * sizeof env->list[0]);
+	for (size_t i = at + 1; i < env->count; i++)
+		env->list[i - 1] = env->list[i];
 	env->count--;
 }
 
@@ -105,7 +106,8 @@ int ol_environment_make(
 	if (rc == OL_OK) {
 		const char **list = ol_arena_alloc(arena, (env.count + 1) * sizeof *list);
 
-		memcpy(list, env.list, env.count * sizeof *list);
+		for (size_t i = 0; i < env.count; i++)
+			list[i] = env.list[i];
 		*out = list;
 	}
 	free(env.list);

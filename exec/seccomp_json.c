@@ -225,7 +225,7 @@ static int read_condition(
 
 static int applies(const reader *r, const ol_json *syscall, bool *out, ol_error *err)
 {
-	condition in, ex;
+	condition in = { .has_caps = false }, ex = in;
 	int rc = read_condition(r, syscall, "includes", &in, err);
 
 	if (rc == OL_OK)

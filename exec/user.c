@@ -202,8 +202,8 @@ static int resolve(ol_view passwd, ol_view group, const char *text, ol_user *use
 	const char *colon = strchr(text, ':');
 	ol_view who = { text, colon ? (size_t)(colon - text) : strlen(text) };
 	ol_view which = ol_view_of(colon ? colon + 1 : "");
-	passwd_line line;
-	bool known;
+	passwd_line line = { .uid = 0 };
+	bool known = false;
 	size_t cap = 0;
 	int rc;
 

@@ -182,6 +182,8 @@ static const char *find_program(const stage *s, char *room)
 	const char *name = s->args[0], *path = path_of(s->env);
 	int why;
 
+	if (!name)
+		give_up(s, 125, 0, "no command");
 	if (strchr(name, '/')) {
 		why = try_program(name);
 		if (why)
