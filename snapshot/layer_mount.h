@@ -25,7 +25,7 @@ typedef struct ol_layer_mount_options {
 	const ol_layer_info *layers; /* all mountable: those that lean are there as chains */
 	size_t count;
 	const char *user_id;
-	bool held; /* user_id has its rows already, and this process may not touch the database */
+	bool held; /* user_id has its rows already */
 } ol_layer_mount_options;
 
 /* Records user_id as user of the layers, mounts those that are not mounted, and gives a descriptor

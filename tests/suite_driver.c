@@ -369,55 +369,34 @@ static void a_sweep_unmounts_what_has_no_rows(void **state)
 	CHECK_INT("mounted", false, suite_is_mounted(box, &box->layers[0].key));
 }
 
-static void check_in_child(const char *label, int (*work)(suite_box *box), suite_box *box)
-{
-	int status = 0;
-	pid_t pid = fork();
-
-	if (pid == 0)
-		_exit(work(box));
-	assert_true(pid > 0);
-	assert_int_equal(pid, waitpid(pid, &status, 0));
-	CHECK_INT(label, 0, status);
-}
-
-static int mount_in_private_namespace(suite_box *box)
-{
-	ol_autofd int state_fd = -1;
-	ol_rootfs_options options = suite_options(box, USER_A, -1);
-	ol_auto_str ol_str differences = OL_STR(1);
-	ol_error err = { 0 };
-
-	if (ol_dir_open(box->dir_fd, "root/containers/" USER_A, &state_fd, &err) < 0 ||
-		unshare(CLONE_NEWNS) < 0 || mount("", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
-		return 1;
-	options.state_fd = state_fd;
-	options.writable = true;
-	options.held = true;
-	if (ol_rootfs_mount(box->store, &options, NULL, &err) < 0) {
-		print_error("%s\n", err.text);
-		return 2;
-	}
-	differences = recipe_compare(base_recipe, box->target);
-	print_error("%s", differences.data);
-	return differences.size ? 3 : 0;
-}
-
 /* As run does it: the layers are held where all see them, the overlay is made where nobody does. */
 static void a_held_root_is_mounted_in_a_private_namespace(void **state)
 {
 	const suite_run *run = *state;
 	suite_box *box = suite_begin(state);
 	ol_autofd int state_fd = suite_state_open(box, USER_A);
+	ol_autofd int here = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+	ol_auto_str ol_str seen = OL_STR(1);
 	ol_rootfs_options options;
 	ol_error err = { 0 };
+	bool shared;
+	int rc;
 
 	suite_add(box, run->driver, base_recipe);
 	options = suite_options(box, USER_A, state_fd);
 	suite_must("hold", ol_rootfs_hold(box->store, &options, &err), &err);
-	check_in_child("private", mount_in_private_namespace, box);
+	shared = suite_is_mounted(box, &box->layers[0].key);
+	assert_int_equal(0, unshare(CLONE_NEWNS));
+	options.held = true;
+	options.writable = true;
+	rc = ol_rootfs_mount(box->store, &options, NULL, &err);
+	seen = recipe_compare(base_recipe, box->target);
+	assert_int_equal(0, setns(here, CLONE_NEWNS));
+	suite_must("mount", rc, &err);
+	CHECK_STR("inside", "", seen.data);
 	suite_check_tree("here", ". d 0700 0:0 ?\n", box->target);
-	suite_unmount(box, USER_A);
+	CHECK_INT("still held", shared, suite_is_mounted(box, &box->layers[0].key));
+	suite_must("unmount", ol_rootfs_unmount(box->store, USER_A, NULL, &err), &err);
 	CHECK_INT("mounted", false, suite_is_mounted(box, &box->layers[0].key));
 }
 
