@@ -8,8 +8,8 @@ static int run(ol_context *ctx, ol_error *err)
 {
 	ol_run_options options = { .image = ol_args_word(ctx->args, 0), .runtime = "" };
 	const char *dir = ol_args_word(ctx->args, 1);
-	ol_platform platform;
-	ol_session *session;
+	ol_platform platform = { 0 };
+	ol_session *session = NULL;
 	int rc = ol_container_options_read(ctx, &platform, &options, err);
 
 	if (rc == OL_OK)

@@ -61,7 +61,7 @@ static int run(ol_context *ctx, ol_error *err)
 		.quick = ol_args_flag(ctx->args, "quick"), .found = on_found, .ctx = &f
 	};
 	uint64_t faults = 0;
-	ol_session *session;
+	ol_session *session = NULL;
 	int rc = ol_context_session(ctx, &session, err), told;
 
 	if (rc < 0)

@@ -25,6 +25,5 @@ const ol_command ol_command_completion = {
 			{ 0 } },
 	.words_min = 1,
 	.words_max = 1,
-	.completes = OL_COMPLETES_SHELLS,
 	.run = run,
 };

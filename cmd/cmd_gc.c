@@ -30,7 +30,7 @@ static int run(ol_context *ctx, ol_error *err)
 {
 	ol_auto(ol_json_free) ol_json *document = NULL;
 	ol_gc_result result = { 0 };
-	ol_session *session;
+	ol_session *session = NULL;
 	int rc = ol_context_session(ctx, &session, err);
 
 	if (rc == OL_OK)

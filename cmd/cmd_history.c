@@ -78,9 +78,9 @@ static int run(ol_context *ctx, ol_error *err)
 	ol_auto(ol_listing_free) ol_listing *listing = NULL;
 	list l = { .whole = ol_args_flag(ctx->args, "no-trunc"),
 		.human = !ol_args_has(ctx->args, "human") || ol_args_flag(ctx->args, "human") };
-	ol_platform platform;
+	ol_platform platform = { 0 };
 	bool has_platform = false;
-	ol_session *session;
+	ol_session *session = NULL;
 	int rc = ol_listing_open(ctx, &shape, &listing, err);
 
 	l.listing = listing;

@@ -95,7 +95,7 @@ static int run(ol_context *ctx, ol_error *err)
 	};
 	ol_auto(ol_listing_free) ol_listing *listing = NULL;
 	list l = { .whole = ol_args_flag(ctx->args, "no-trunc") };
-	ol_session *session;
+	ol_session *session = NULL;
 	int rc = ol_listing_open(ctx, &shape, &listing, err);
 
 	l.listing = listing;

@@ -58,7 +58,7 @@ static void human(ol_console *console, const ol_json *document)
 static int run(ol_context *ctx, ol_error *err)
 {
 	ol_auto(ol_json_free) ol_json *document = NULL;
-	ol_session *session;
+	ol_session *session = NULL;
 	int rc = ol_context_session(ctx, &session, err);
 
 	if (rc == OL_OK)

@@ -44,9 +44,9 @@ static int run(ol_context *ctx, ol_error *err)
 	ol_auto(ol_json_free) ol_json *found = ol_json_array();
 	what w = { .containers = !type || strcmp(type, "container") == 0,
 		.images = !type || strcmp(type, "image") == 0 };
-	ol_platform platform;
+	ol_platform platform = { 0 };
 	bool has_platform = false;
-	ol_session *session;
+	ol_session *session = NULL;
 	int rc;
 
 	if (ol_args_has(ctx->args, "platform")) {

@@ -21,41 +21,50 @@ static void secret_done(secret *s)
 	explicit_bzero(s, sizeof *s);
 }
 
-/* A line, or all of it, from stdin without its last line end. No stdio: its buffer would keep a
- * copy. */
-static int read_secret(const ol_cancel *cancel, bool line, char *out, size_t size, ol_error *err)
+/* Bytes from stdin; *got == 0 at the end. Ctrl-C at a prompt must not leave a terminal behind that
+ * shows nothing. */
+static int read_some(const ol_cancel *cancel, char *out, size_t size, size_t *got, ol_error *err)
 {
-	size_t used = 0;
+	struct pollfd waits[] = { { .fd = STDIN_FILENO, .events = POLLIN },
+		{ .fd = ol_cancel_fd(cancel), .events = POLLIN } };
+	ssize_t count;
 
-	for (;;) {
-		struct pollfd waits[] = { { .fd = STDIN_FILENO, .events = POLLIN },
-			{ .fd = ol_cancel_fd(cancel), .events = POLLIN } };
-		ssize_t got;
-
-		/* Ctrl-C at a prompt must not leave a terminal behind that shows nothing. */
+	do {
 		if (poll(waits, 2, -1) < 0 && errno != EINTR)
 			return ol_fail_sys(err, "stdin");
 		if (ol_cancel_check(cancel, err) < 0)
 			return OL_ECANCELED;
-		if (!waits[0].revents)
-			continue;
-		got = read(STDIN_FILENO, out + used, line ? 1 : size - used);
+		count = waits[0].revents ? read(STDIN_FILENO, out, size) : -1;
+	} while (count < 0 && (!waits[0].revents || errno == EINTR));
+	if (count < 0)
+		return ol_fail_sys(err, "stdin");
+	*got = (size_t)count;
+	return OL_OK;
+}
 
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			return ol_fail_sys(err, "stdin");
-		used += (size_t)got;
-		if (got == 0 || (line && out[used - 1] == '\n'))
-			break;
+/* A line, or all of it, from stdin without its last line end. No stdio: its buffer would keep a
+ * copy. */
+static int read_secret(const ol_cancel *cancel, bool line, char *out, size_t size, ol_error *err)
+{
+	size_t used = 0, got = 1;
+
+	while (got && !(line && used && out[used - 1] == '\n')) {
+		int rc;
+
 		if (used == size)
 			return ol_fail(err, OL_ELIMIT, "what stdin has is longer than %zu bytes",
 				size - 1);
+		rc = read_some(cancel, out + used, line ? 1 : size - used, &got, err);
+		if (rc < 0)
+			return rc;
+		used += got;
 	}
 	if (used && out[used - 1] == '\n')
 		used--;
 	if (used && out[used - 1] == '\r')
 		used--;
+	if (used == size)
+		return ol_fail(err, OL_ELIMIT, "what stdin has is longer than %zu bytes", size - 1);
 	out[used] = '\0';
 	return strlen(out) == used ? OL_OK : ol_fail(err, OL_EINVAL, "what stdin has is not text");
 }
@@ -131,7 +140,7 @@ static int run(ol_context *ctx, ol_error *err)
 	const char *host = ol_args_word(ctx->args, 0) ? ol_args_word(ctx->args, 0) : "docker.io";
 	__attribute__((cleanup(secret_done))) secret user = { "" }, password = { "" };
 	ol_autofree char *where = NULL;
-	ol_session *session;
+	ol_session *session = NULL;
 	int rc = credentials(ctx, &user, &password, err);
 
 	if (rc == OL_OK)

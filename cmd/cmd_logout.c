@@ -7,7 +7,7 @@ static int run(ol_context *ctx, ol_error *err)
 {
 	const char *host = ol_args_word(ctx->args, 0) ? ol_args_word(ctx->args, 0) : "docker.io";
 	ol_autofree char *where = NULL;
-	ol_session *session;
+	ol_session *session = NULL;
 	int rc = ol_context_session(ctx, &session, err);
 
 	if (rc == OL_OK)

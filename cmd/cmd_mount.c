@@ -58,9 +58,9 @@ static int run(ol_context *ctx, ol_error *err)
 		.writable = ol_args_flag(ctx->args, "rw"),
 	};
 	ol_autofree char *path = NULL;
-	ol_platform platform;
-	bool has_platform;
-	ol_session *session;
+	ol_platform platform = { 0 };
+	bool has_platform = false;
+	ol_session *session = NULL;
 	int rc = ol_context_platform(ctx, &platform, &has_platform, err);
 
 	if (rc == OL_OK)

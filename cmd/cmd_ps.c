@@ -193,7 +193,7 @@ static int run(ol_context *ctx, ol_error *err)
 	list l = { .whole = ol_args_flag(ctx->args, "no-trunc"),
 		.filters = ol_args_list(ctx->args, "filter") };
 	bool all = ol_args_flag(ctx->args, "all");
-	ol_session *session;
+	ol_session *session = NULL;
 	int rc = check_filters(l.filters, err);
 
 	/* As docker: who asks for a state means all that have it. */

@@ -94,8 +94,8 @@ static int run(ol_context *ctx, ol_error *err)
 		.durable = ol_args_flag(ctx->args, "durable"),
 	};
 	ol_pull_result result = { 0 };
-	ol_session *session;
-	ol_ref ref;
+	ol_session *session = NULL;
+	ol_ref ref = { 0 };
 	int rc = platforms_of(ctx, platforms, &options.platform_count, err);
 
 	if (rc == OL_OK && options.all_platforms && options.platform_count)

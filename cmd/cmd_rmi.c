@@ -9,7 +9,7 @@ static void on_removed(void *ctx, const ol_removed *removed)
 
 static int run(ol_context *ctx, ol_error *err)
 {
-	ol_session *session;
+	ol_session *session = NULL;
 	int rc = ol_context_session(ctx, &session, err);
 
 	if (rc < 0)

@@ -36,8 +36,8 @@ static int run(ol_context *ctx, ol_error *err)
 		.runtime = ol_args_text(ctx->args, "runtime"),
 		.cidfile = ol_args_text(ctx->args, "cidfile"),
 	};
-	ol_platform platform;
-	ol_session *session;
+	ol_platform platform = { 0 };
+	ol_session *session = NULL;
 	int rc = check_name(options.name, err);
 
 	if (rc == OL_OK)

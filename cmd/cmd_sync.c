@@ -4,7 +4,7 @@
  * be killed at any time. */
 static int run(ol_context *ctx, ol_error *err)
 {
-	ol_session *session;
+	ol_session *session = NULL;
 	int rc = ol_context_session(ctx, &session, err);
 
 	return rc < 0 ? rc : ol_store_sync(ol_session_store(session), ctx->cancel, err);

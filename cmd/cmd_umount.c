@@ -3,7 +3,7 @@
 
 static int run(ol_context *ctx, ol_error *err)
 {
-	ol_session *session;
+	ol_session *session = NULL;
 	int rc = ol_context_session(ctx, &session, err);
 
 	if (rc < 0)

@@ -29,7 +29,6 @@ typedef enum ol_completes {
 	OL_COMPLETES_BOTH,
 	OL_COMPLETES_MOUNTS,
 	OL_COMPLETES_COMMANDS,
-	OL_COMPLETES_SHELLS,
 } ol_completes;
 
 /* Another way to call a command: "image ls". */

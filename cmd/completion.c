@@ -14,7 +14,6 @@ static const char *helper_of(ol_completes completes)
 		[OL_COMPLETES_BOTH] = "both",
 		[OL_COMPLETES_MOUNTS] = "mounts",
 		[OL_COMPLETES_COMMANDS] = "commands",
-		[OL_COMPLETES_SHELLS] = "shells",
 	};
 
 	return helpers[completes];
@@ -28,7 +27,7 @@ static bool is_shown(const ol_command *command)
 static void add_choices(ol_str *out, const char *choices)
 {
 	for (; *choices; choices++)
-		(void)ol_str_addc(out, *choices == '|' ? ' ' : *choices);
+		(void)ol_str_addc(out, (char)(*choices == '|' ? ' ' : *choices));
 }
 
 static void add_command_names(ol_str *out)
@@ -72,9 +71,9 @@ static void add_helpers(ol_str *out)
 	(void)ol_str_addf(out, "__orlop_containers() { %s; }\n", list_containers);
 	(void)ol_str_addf(out, "__orlop_mounts() { %s; }\n", list_mounts);
 	(void)ol_str_add(out, "__orlop_both() { __orlop_containers; __orlop_images; }\n");
-	(void)ol_str_add(out, "__orlop_commands() { echo ");
+	(void)ol_str_add(out, "__orlop_commands() { printf '%s\\n' ");
 	add_command_names(out);
-	(void)ol_str_add(out, "; }\n__orlop_shells() { echo bash zsh fish; }\n");
+	(void)ol_str_add(out, "; }\n");
 }
 
 /* --- bash --- */
@@ -300,8 +299,7 @@ static void fish_script(ol_str *out)
 	(void)ol_str_add(out, "function __orlop_both; __orlop_containers; __orlop_images; end\n"
 			      "function __orlop_commands; string split ' ' '");
 	add_command_names(out);
-	(void)ol_str_add(out, "'; end\nfunction __orlop_shells; string split ' ' 'bash zsh fish'; "
-			      "end\ncomplete -c orlop -f\n");
+	(void)ol_str_add(out, "'; end\ncomplete -c orlop -f\n");
 	for (const ol_option *o = ol_global_options(); o->name; o++)
 		fish_option(out, o, "");
 	for (const ol_command *const *c = ol_commands(); *c; c++) {

@@ -27,34 +27,47 @@ static bool is_space(char c)
 	return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
+/* The bytes of the character that starts with c; 0: none does. */
+static size_t character_size(unsigned char c)
+{
+	if (c < 0x80)
+		return 1;
+	if (c < 0xc0 || c > 0xf7)
+		return 0;
+	return c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
+}
+
+/* The bytes of the character at the start of text, or 0 when it is none. */
+static size_t character(ol_view text)
+{
+	/* The least that each length may stand for: shorter forms must be used. */
+	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
+	unsigned char c = (unsigned char)text.data[0];
+	size_t size = character_size(c);
+	uint32_t value = size == 1 ? c : c & (0xffu >> (size + 1));
+
+	if (size == 0 || size > text.size)
+		return 0;
+	for (size_t k = 1; k < size; k++) {
+		unsigned char next = (unsigned char)text.data[k];
+
+		if ((next & 0xc0) != 0x80)
+			return 0;
+		value = value << 6 | (next & 0x3f);
+	}
+	return value < least[size] || value > 0x10ffff || (value >= 0xd800 && value <= 0xdfff)
+		       ? 0
+		       : size;
+}
+
 static bool is_utf8(ol_view text)
 {
-	/* The least that each length may stand for: shorter forms must be used, surrogates and more
-	 * than 21 bits must not. */
-	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
+	for (size_t at = 0; at < text.size;) {
+		size_t size = character(ol_view_from(text.data + at, text.size - at));
 
-	for (size_t i = 0; i < text.size;) {
-		unsigned char c = (unsigned char)text.data[i];
-		size_t size = c < 0x80   ? 1
-			      : c < 0xc0 ? 0
-			      : c < 0xe0 ? 2
-			      : c < 0xf0 ? 3
-			      : c < 0xf8 ? 4
-					 : 0;
-		uint32_t value = size == 1 ? c : c & (0xffu >> (size + 1));
-
-		if (size == 0 || size > text.size - i)
+		if (size == 0)
 			return false;
-		for (size_t k = 1; k < size; k++) {
-			unsigned char next = (unsigned char)text.data[i + k];
-
-			if ((next & 0xc0) != 0x80)
-				return false;
-			value = value << 6 | (next & 0x3f);
-		}
-		if (value < least[size] || value > 0x10ffff || (value >= 0xd800 && value <= 0xdfff))
-			return false;
-		i += size;
+		at += size;
 	}
 	return true;
 }

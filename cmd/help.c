@@ -15,19 +15,19 @@ static int by_name(const void *a, const void *b)
 
 const ol_option **ol_sorted_options(const ol_command *command, size_t *count)
 {
-	const ol_option **list = NULL;
-	size_t cap = 0;
+	const ol_option **list;
+	size_t all = 0;
 
+	for (size_t i = 0; i < OL_COMMAND_TABLES && command->options[i]; i++)
+		for (const ol_option *o = command->options[i]; o->name; o++)
+			all++;
+	list = ol_alloc_array(all + 1, sizeof(const ol_option *));
 	*count = 0;
 	for (size_t i = 0; i < OL_COMMAND_TABLES && command->options[i]; i++)
-		for (const ol_option *o = command->options[i]; o->name; o++) {
-			if (o->kind == OL_OPTION_REFUSED)
-				continue;
-			OL_GROW(list, *count, cap);
-			list[(*count)++] = o;
-		}
-	if (*count)
-		qsort(list, *count, sizeof(const ol_option *), by_name);
+		for (const ol_option *o = command->options[i]; o->name; o++)
+			if (o->kind != OL_OPTION_REFUSED)
+				list[(*count)++] = o;
+	qsort(list, *count, sizeof(const ol_option *), by_name);
 	return list;
 }
 
@@ -211,6 +211,11 @@ void ol_help_program(ol_console *console, const char *group)
 		&(ol_option){
 			.name = "version", .letter = 'v', .help = "Show the version and exit" },
 		22, width);
+	title(console, &out, "Exit status");
+	for (const ol_status_row *row = ol_status_rows(); row->status; row++) {
+		(void)ol_str_addf(&out, "  %-6s ", row->status);
+		wrap(&out, row->meaning, 9, 9, width);
+	}
 	title(console, &out, "Examples");
 	(void)ol_str_add(
 		&out, "  orlop pull debian:12\n  orlop run --rm -it debian:12\n  orlop images\n");

@@ -29,7 +29,7 @@ int ol_integer_parse(
 
 static int limit_value(const char *text, uint64_t *out, ol_error *err)
 {
-	int64_t value;
+	int64_t value = 0;
 	int rc;
 
 	if (strcmp(text, "unlimited") == 0) {

@@ -1,7 +1,6 @@
 #include "cmd/size.h"
 
 #include <ctype.h>
-#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 
@@ -22,40 +21,43 @@ ol_size_text ol_size_format(uint64_t bytes)
 	return out;
 }
 
-int ol_size_parse(const char *text, uint64_t *out, ol_error *err)
+/* Where the number ends: digits with at most one point. strtod alone would take signs, hex and
+ * infinities. */
+static const char *number_end(const char *text)
+{
+	const char *end = text + strspn(text, "0123456789");
+
+	if (*end == '.')
+		end += 1 + strspn(end + 1, "0123456789");
+	return end == text || end[-1] == '.' ? NULL : end;
+}
+
+/* "", "b", "k", "kb", "kib" in either case: powers of 1024; -1 for anything else. */
+static int shift_of(const char *suffix)
 {
 	static const char units[] = "kmgtp";
-	const char *suffix = text, *unit;
-	double number;
-	char *end;
-	int shift = 0;
+	const char *unit = *suffix ? strchr(units, tolower((unsigned char)*suffix)) : NULL;
+	const char *rest = unit ? suffix + 1 : suffix;
 
-	/* The number is digits with at most one point: strtod alone would take signs, hex and
-	 * infinities. */
-	suffix += strspn(suffix, "0123456789");
-	if (*suffix == '.')
-		suffix += 1 + strspn(suffix + 1, "0123456789");
-	errno = 0;
-	number = strtod(text, &end);
-	if (suffix == text || !isdigit((unsigned char)suffix[-1]) ||
-		(end != suffix && !isalpha((unsigned char)*suffix)))
+	if (*rest && strcasecmp(rest, "b") != 0 && !(unit && strcasecmp(rest, "ib") == 0))
+		return -1;
+	return unit ? 10 * (int)(unit - units + 1) : 0;
+}
+
+int ol_size_parse(const char *text, uint64_t *out, ol_error *err)
+{
+	const char *suffix = number_end(text);
+	double number;
+	int shift;
+
+	if (!suffix)
 		return ol_fail(err, OL_EINVAL, "invalid size: '%s'", text);
-	if (*suffix == ' ')
-		suffix++;
-	unit = *suffix ? strchr(units, tolower((unsigned char)*suffix)) : NULL;
-	if (unit) {
-		shift = 10 * (int)(unit - units + 1);
-		suffix++;
-		if (tolower((unsigned char)*suffix) == 'i' &&
-			tolower((unsigned char)suffix[1]) == 'b')
-			suffix++;
-	}
-	if (tolower((unsigned char)*suffix) == 'b')
-		suffix++;
-	if (*suffix)
-		return ol_fail(err, OL_EINVAL, "invalid suffix: '%s'", suffix);
-	number = ldexp(number, shift);
-	if (errno || number >= 0x1p63)
+	shift = shift_of(suffix + (*suffix == ' '));
+	if (shift < 0)
+		return ol_fail(err, OL_EINVAL, "invalid suffix: '%s'", suffix + (*suffix == ' '));
+	/* An exponent or hex would have been taken for a suffix above. */
+	number = ldexp(strtod(text, NULL), shift);
+	if (number >= 0x1p63)
 		return ol_fail(err, OL_EINVAL, "size too large: '%s'", text);
 	*out = (uint64_t)number;
 	return OL_OK;

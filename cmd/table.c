@@ -45,6 +45,20 @@ static void free_lines(line *lines, size_t count)
 	free(lines);
 }
 
+static line line_of(ol_view text)
+{
+	line l = { .text = text };
+	size_t cap = 0;
+
+	for (size_t i = 0; i < text.size; i++)
+		if (text.data[i] == '\t') {
+			OL_GROW(l.ends, l.cells, cap);
+			l.ends[l.cells++] = i;
+		}
+	l.widths = ol_alloc_array(l.cells + 1, sizeof *l.widths);
+	return l;
+}
+
 static line *split(ol_view text, size_t *count)
 {
 	line *lines = NULL;
@@ -53,17 +67,10 @@ static line *split(ol_view text, size_t *count)
 	*count = 0;
 	for (size_t at = 0; at < text.size;) {
 		const char *newline = memchr(text.data + at, '\n', text.size - at);
-		size_t end = newline ? (size_t)(newline - text.data) : text.size, ends_cap = 0;
-		line l = { .text = ol_view_from(text.data + at, end - at) };
+		size_t end = newline ? (size_t)(newline - text.data) : text.size;
 
-		for (size_t i = 0; i < l.text.size; i++)
-			if (l.text.data[i] == '\t') {
-				OL_GROW(l.ends, l.cells, ends_cap);
-				l.ends[l.cells++] = i;
-			}
-		l.widths = ol_alloc_array(l.cells + 1, sizeof *l.widths);
 		OL_GROW(lines, *count, cap);
-		lines[(*count)++] = l;
+		lines[(*count)++] = line_of(ol_view_from(text.data + at, end - at));
 		at = end + 1;
 	}
 	return lines;

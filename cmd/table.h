@@ -6,7 +6,7 @@
 
 /* Lines of cells in, aligned lines out. A column runs on as long as lines next to each other have
  * it, as with Go's tabwriter. */
-int ol_table_format(ol_view lines, ol_str *out, ol_error *err);
+int ol_table_format(ol_view text, ol_str *out, ol_error *err);
 /* Characters of UTF-8 text on a terminal, each one column. */
 size_t ol_text_width(ol_view text);
 /* At most width characters, the last one an ellipsis where some are left out; owned. */

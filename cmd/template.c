@@ -1,5 +1,7 @@
 #include "cmd/template.h"
 
+#include <assert.h>
+
 #include "cmd/template_priv.h"
 
 /*
@@ -403,29 +405,40 @@ static int comment(parser *p, bool *was, ol_error *err)
 	return OL_OK;
 }
 
+/* Text up to the next action, into which the parser then looks; *open is false when there is none.
+ */
+static node *text_before_action(parser *p, bool *open)
+{
+	ol_view rest = ol_view_from(p->text.data + p->at, p->text.size - p->at);
+	const char *found = rest.size ? memmem(rest.data, rest.size, "{{", 2) : NULL;
+	size_t end = found ? (size_t)(found - p->text.data) : p->text.size;
+	bool trims = found && end + 3 < p->text.size && p->text.data[end + 2] == '-' &&
+		     is_space(p->text.data[end + 3]);
+	node *text = text_node(p, p->at, end, trims);
+
+	*open = found != NULL;
+	if (found)
+		p->at = end + (trims ? 4 : 2);
+	return text;
+}
+
 /* Nodes until the text ends, or else or end. */
 static int list_of(parser *p, node **out, ending *how, ol_error *err)
 {
 	node **tail = out;
 
 	for (;;) {
-		const char *open = p->at < p->text.size ? memmem(p->text.data + p->at,
-								  p->text.size - p->at, "{{", 2)
-							: NULL;
-		size_t end = open ? (size_t)(open - p->text.data) : p->text.size;
-		bool trims = open && end + 3 < p->text.size && p->text.data[end + 2] == '-' &&
-			     is_space(p->text.data[end + 3]);
 		ending here = ENDING_TEXT;
-		bool was_comment = false;
+		bool open, was_comment = false;
+		node *text = text_before_action(p, &open);
 		int rc;
 
-		*tail = text_node(p, p->at, end, trims);
-		tail = *tail ? &(*tail)->next : tail;
+		*tail = text;
+		tail = text ? &text->next : tail;
 		if (!open) {
 			*how = ENDING_TEXT;
 			return OL_OK;
 		}
-		p->at = end + (trims ? 4 : 2);
 		rc = comment(p, &was_comment, err);
 		if (rc == OL_OK && was_comment)
 			continue;
@@ -439,6 +452,7 @@ static int list_of(parser *p, node **out, ending *how, ol_error *err)
 			*how = here;
 			return OL_OK;
 		}
+		assert(*tail); /* what is neither else nor end is a node */
 		tail = &(*tail)->next;
 	}
 }

@@ -10,6 +10,12 @@ static bool is_space(char c)
 	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
+/* NUL past the end. */
+static char byte_at(ol_view text, size_t at)
+{
+	return (char)(at < text.size ? text.data[at] : 0);
+}
+
 static bool is_name(char c)
 {
 	return isalnum((unsigned char)c) || c == '_' || (unsigned char)c >= 0x80;
@@ -43,7 +49,7 @@ static bool digits(ol_view text, size_t *at, size_t count, uint32_t base, uint32
 	uint32_t number = 0;
 
 	for (size_t i = 0; i < count; i++, ++*at) {
-		char c = *at < text.size ? text.data[*at] : 0;
+		char c = byte_at(text, *at);
 		uint32_t digit = c >= '0' && c <= '9'   ? (uint32_t)(c - '0')
 				 : c >= 'a' && c <= 'f' ? (uint32_t)(c - 'a') + 10
 				 : c >= 'A' && c <= 'F' ? (uint32_t)(c - 'A') + 10
@@ -65,7 +71,7 @@ static int escape(ol_view text, size_t *at, ol_str *out)
 		char letter;
 		size_t count;
 	} numbers[] = { { 'x', 2 }, { 'u', 4 }, { 'U', 8 } };
-	char c = *at < text.size ? text.data[*at] : 0;
+	char c = byte_at(text, *at);
 	const char *simple = c ? strchr(from, c) : NULL;
 	uint32_t number;
 
@@ -95,9 +101,9 @@ static int quoted(ol_view text, size_t *at, ol_arena *arena, tok *out, ol_error 
 	size_t start = (*at)++;
 
 	for (;;) {
-		char c = *at < text.size ? text.data[*at] : '\n';
+		char c = byte_at(text, *at);
 
-		if (c == '\n')
+		if (c == '\n' || *at >= text.size)
 			return ol_fail(err, OL_EINVAL,
 				"template: byte %zu: unterminated quoted string", start);
 		++*at;
@@ -203,7 +209,7 @@ int ol_template_word(ol_view text, size_t *at, ol_arena *arena, tok *out, ol_err
 	if (*at >= text.size)
 		return ol_fail(err, OL_EINVAL, "template: unclosed action");
 	c = text.data[*at];
-	next = *at + 1 < text.size ? text.data[*at + 1] : 0;
+	next = byte_at(text, *at + 1);
 	/* " -}}" trims what follows: the caller looks at the bytes before. */
 	if (out->spaced && c == '-' &&
 		ol_view_starts(ol_view_from(text.data + *at, text.size - *at), "-}}")) {

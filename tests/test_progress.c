@@ -42,10 +42,10 @@ static void a_frame_has_a_bar_a_rate_and_the_time_left(void **state)
 	apply(&model, layer(0, 2, OL_LAYER_FETCHING, 20 * MB, 40 * MB), 2000);
 	ol_progress_draw(&model, &screen, 2000, false, &out);
 	CHECK_STR("frame",
-		"ca978112ca1b Downloading    =============>                    20MB/40MB     "
+		"ca978112ca1b Downloading    ============>                     20MB/40MB     "
 		"10MB/s      3s\n"
 		"3e23e8160039 Already exists\n"
-		"1 of 2 layers               =============>                    20MB/40MB     "
+		"1 of 2 layers               ============>                     20MB/40MB     "
 		"10MB/s      3s\n",
 		ol_str_text(&out));
 	ol_progress_model_done(&model);
