@@ -94,7 +94,7 @@ static int find_block(ol_erofs *erofs, const ol_erofs_inode *dir, ol_view name, 
 
 	while (low + 1 < high) {
 		uint64_t middle = low + (high - low) / 2, node;
-		ol_view first = { NULL, 0 };
+		ol_view first = { "", 0 };
 		int rc = block_read(erofs, dir, middle, block, err);
 
 		if (rc == OL_OK)
@@ -123,7 +123,7 @@ int ol_erofs_lookup(ol_erofs *erofs, const ol_erofs_inode *dir, ol_view name, ol
 	if (rc < 0)
 		return rc;
 	for (unsigned i = 0; i < block.count; i++) {
-		ol_view found = { NULL, 0 };
+		ol_view found = { "", 0 };
 		uint64_t node;
 
 		rc = block_entry(dir, &block, i, &node, &found, err);
@@ -167,7 +167,7 @@ int ol_erofs_dir_next(ol_erofs *erofs, const ol_erofs_inode *dir, ol_erofs_curso
 		if (rc < 0)
 			return rc;
 		while (cursor->index < block.count) {
-			ol_view name = { NULL, 0 };
+			ol_view name = { "", 0 };
 
 			rc = block_entry(dir, &block, cursor->index++, &out->node, &name, err);
 			if (rc < 0)
