@@ -18,6 +18,10 @@
 /* Five minutes: longer means that the holder was stopped (SIGSTOP, a debugger), and silence would
  * be worse. */
 #define BUSY_MAX_MS 300000
+/* A checkpoint fsyncs, and in the middle of a pull that may take seconds: ol_store_sync makes it
+ * behind the pull, and the log seldom grows so far (8 MiB, which the next open reads in some
+ * milliseconds). */
+#define CHECKPOINT_PAGES "2000"
 
 void ol_db_init(ol_db *db)
 {
@@ -74,17 +78,23 @@ static int wait_while_busy(void *ctx, int tries)
 	return 1;
 }
 
+void ol_db_wait_when_busy(ol_db *db)
+{
+	(void)sqlite3_busy_handler(db->handle, wait_while_busy, NULL);
+}
+
 /* Settings of a connection. synchronous = NORMAL: see invariant 3 in store.c. Views, triggers and
  * functions of the schema are ours, but the file may come from elsewhere: nothing in it may call
  * what touches the system. */
 static int configure(ol_db *db, bool read_only, ol_error *err)
 {
 	static const char settings[] = "PRAGMA synchronous = NORMAL; PRAGMA temp_store = MEMORY;"
-				       "PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON;";
+				       "PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON;"
+				       "PRAGMA wal_autocheckpoint = " CHECKPOINT_PAGES;
 	int rc;
 
 	(void)sqlite3_extended_result_codes(db->handle, 1);
-	(void)sqlite3_busy_handler(db->handle, wait_while_busy, NULL);
+	ol_db_wait_when_busy(db);
 	(void)sqlite3_db_config(db->handle, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
 	/* The last one out would fsync: that is for ol_store_sync, behind the pull. */
 	(void)sqlite3_db_config(db->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);

@@ -32,19 +32,23 @@ typedef struct ol_ingest_options {
 	void *ctx;
 } ol_ingest_options;
 
+/* What an earlier holder left is kept as far as its map can be believed; other files in the folder
+ * are removed. OL_EEXISTS: done() said so. OL_ECANCELED. */
 int ol_ingest_open(
 	ol_store *store, const ol_ingest_options *options, ol_ingest **out, ol_error *err);
 /* Ends our use; what is there is kept for the next one. */
 void ol_ingest_close(ol_ingest *ingest);
 OL_DEFINE_AUTO(ol_ingest, ol_ingest_close)
 
-/* Thread-safe; ranges may come in any order but must not be written twice at once. */
+/* Thread-safe; ranges may come in any order but must not be written twice at once. OL_ECORRUPT:
+ * more than size was promised. */
 int ol_ingest_write(
 	ol_ingest *ingest, uint64_t offset, const void *data, size_t size, ol_error *err);
 uint64_t ol_ingest_present(const ol_ingest *ingest); /* bytes there are in all */
 /* What is missing, in order, at most count ranges. Returns how many. */
 size_t ol_ingest_missing(ol_ingest *ingest, ol_range *ranges, size_t count);
-/* The writer's last word: everything has come, or rc and why. Wakes the reader. */
+/* The writer's last word: everything has come, or rc and why. Wakes the reader. The first one
+ * counts, until ol_ingest_reset. */
 void ol_ingest_finish(ol_ingest *ingest, int rc, const ol_error *err);
 /* Reads from the front, waiting for bytes to come; ends at size. Fails with the writer's error. The
  * reader is closed before the ingest is. */
@@ -54,7 +58,8 @@ int ol_ingest_reset(ol_ingest *ingest, ol_error *err);
 /* The folder, for what is made of the bytes before it is committed (a layer's tar, index or tree).
  * Lent. */
 int ol_ingest_dir_fd(const ol_ingest *ingest);
-/* The bytes, verified by the caller, become a blob. The ingest is closed. */
+/* The bytes, verified by the caller, become a blob. The ingest is closed, also on failure (then its
+ * bytes are kept). */
 int ol_ingest_commit(ol_ingest *ingest, ol_error *err);
-/* The bytes and everything in the folder go. The ingest is closed. */
+/* The bytes and everything in the folder go. The ingest is closed, also on failure. */
 int ol_ingest_drop(ol_ingest *ingest, ol_error *err);

@@ -165,8 +165,12 @@ int ol_ingest_write(
 		return ol_fail(err, OL_ECORRUPT, "more came than the %llu bytes promised",
 			(unsigned long long)ingest->size);
 	rc = ol_pwrite_all(ingest->data_fd, data, size, offset, err);
-	if (rc < 0)
+	if (rc < 0) {
+		if (err && err->sys == ENOSPC)
+			(void)ol_hint(err, rc, "make room in %.100s, for example with `orlop gc`",
+				ingest->store->root);
 		return ol_wrap(err, rc, "receive %s", ol_digest_short(&ingest->digest).text);
+	}
 	(void)pthread_mutex_lock(&ingest->lock);
 	ol_range_set_add(&ingest->present, offset, end);
 	ol_range_set_add(&ingest->pending, offset, end);

@@ -24,12 +24,15 @@ typedef struct ol_layer_info {
 	bool durable;
 } ol_layer_info;
 
-/* OL_ENOTFOUND without a row; re-verified first after an unclean boot (OL_ECORRUPT). */
+/* OL_ENOTFOUND without a row. OL_ECORRUPT: damaged, as with blobs. After an unclean boot an index
+ * is hashed first; an extracted tree that was not synced before cannot be proved and is damaged:
+ * make it anew from its blob, ol_layer_put then replaces it. */
 int ol_layer_get(
 	ol_store *store, const ol_digest *key, bool is_chain, ol_layer_info *out, ol_error *err);
 bool ol_layer_exists(ol_store *store, const ol_digest *key, bool is_chain);
-/* Publishes name in dir_fd (index.erofs or a tree) as the layer's, and writes the row. There
- * already: OL_OK, ours goes. */
+/* Publishes name in dir_fd (a file becomes index.erofs, a directory fs/) as the layer's, and writes
+ * the row. There already: OL_OK, ours goes. OL_EINVAL: text that is not printable ASCII, or numbers
+ * past base/limits.h. */
 int ol_layer_put(
 	ol_store *store, const ol_layer_info *info, int dir_fd, const char *name, ol_error *err);
 /* The layer's folder, opened. */

@@ -61,6 +61,8 @@ struct ol_store {
 void ol_db_init(ol_db *db);
 void ol_db_done(ol_db *db);
 int ol_db_open(ol_db *db, const char *path, bool read_only, ol_error *err);
+/* What every connection does from the start: wait for other processes. */
+void ol_db_wait_when_busy(ol_db *db);
 /* The reader's connection, locked until it goes out of scope:  ol_auto_db ol_db *db =
  * ol_db_reader(store); */
 ol_db *ol_db_reader(ol_store *store);

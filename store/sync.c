@@ -140,14 +140,17 @@ static int mark(ol_store *store, const struct work *work, ol_error *err)
 	return rc == OL_OK ? ol_txn_commit(&txn, err) : rc;
 }
 
-/* Brings the log into the database, so that the next open has nothing to read through. Others may
- * be reading: then later. */
+/* Brings the log into the database and empties it, so that the next open has nothing to read
+ * through. Others may be reading: then as far as it goes, without waiting. */
 static void checkpoint(ol_store *store)
 {
-	(void)pthread_mutex_lock(&store->writer.lock);
-	(void)sqlite3_wal_checkpoint_v2(
-		store->writer.handle, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
-	(void)pthread_mutex_unlock(&store->writer.lock);
+	ol_db *db = &store->writer;
+
+	(void)pthread_mutex_lock(&db->lock);
+	(void)sqlite3_busy_handler(db->handle, NULL, NULL);
+	(void)sqlite3_wal_checkpoint_v2(db->handle, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+	ol_db_wait_when_busy(db);
+	(void)pthread_mutex_unlock(&db->lock);
 }
 
 int ol_store_sync(ol_store *store, const ol_cancel *cancel, ol_error *err)

@@ -154,6 +154,7 @@ static inline bool box_killed_at(
 			_exit(2);
 		(void)setenv("ORLOP_FAULT", fault, 1);
 		work(box, store);
+		ol_store_close(store);
 		_exit(0);
 	}
 	assert_true(pid > 0);

@@ -193,7 +193,9 @@ static void a_failure_at_any_step_is_reported(void **state)
 				_exit(2);
 			(void)setenv("ORLOP_FAULT", *f, 1);
 			rc = ol_blob_put(store, &digest, ol_view_of(*f), false, &err);
-			_exit(rc != OL_ESYSTEM || ol_blob_exists(store, &digest));
+			rc = rc != OL_ESYSTEM || ol_blob_exists(store, &digest);
+			ol_store_close(store);
+			_exit(rc);
 		}
 		assert_int_equal(pid, waitpid(pid, &status, 0));
 		CHECK_INT(*f, 0, status);
