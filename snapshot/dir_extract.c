@@ -292,11 +292,11 @@ static int link_to(ol_dir_tree *tree, const ol_tar_entry *entry, const ol_dir_sl
 	rc = ol_dir_clear(tree, parent, base, entry->name, err);
 	if (rc < 0)
 		return rc;
-	/* The target may have been in what was cleared. */
+	/* The target may have been in what was cleared; its directory is then open no more. */
+	if (target->fd < 0)
+		return ol_fail(err, OL_ECORRUPT, "a hard link that replaces its own target");
 	if (linkat(target->fd, target_base, parent->fd, base, 0) < 0)
-		return errno == ENOENT ? ol_fail(err, OL_ECORRUPT,
-						 "a hard link that replaces its own target")
-				       : ol_fail_sys(err, "link to %s", entry->target);
+		return ol_fail_sys(err, "link to %s", entry->target);
 	return OL_OK;
 }
 

@@ -1,3 +1,5 @@
 orlop_test(tar orlop_manifest)
 target_sources(test_tar PRIVATE tar_builder.c)
 orlop_test(decode orlop_snapshot)
+orlop_test(dir_driver orlop_snapshot)
+target_sources(test_dir_driver PRIVATE tar_builder.c)

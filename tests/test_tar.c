@@ -92,7 +92,7 @@ static void check_row(const row *r)
 		listing l;
 		int rc = list_bytes(ol_buf_view(&tar), *step, &l, &err);
 
-		if (r->rc == OL_OK)
+		if (rc < 0 && r->rc == OL_OK)
 			CHECK_STR(r->label, "", err.text);
 		CHECK_INT(r->label, r->rc, rc);
 		if (r->rc == OL_OK)
