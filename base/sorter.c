@@ -502,7 +502,7 @@ static int merge_runs(
 	if (rc < 0)
 		return rc;
 	while (rc == OL_OK && more) {
-		ol_view key, value;
+		ol_view key = { "", 0 }, value = { "", 0 };
 		uint32_t sizes[2];
 
 		rc = merge_next(sorter, &key, &value, &more, err);

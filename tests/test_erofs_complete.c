@@ -132,6 +132,11 @@ static void what_is_below_completes_an_index(void **state)
 		ol_layer_info top;
 		ol_error err = { 0 };
 
+		if (geteuid() != 0 && strcmp(row->driver, "dir") == 0) {
+			print_message("SKIP: %s: only root makes such a tree\n", row->label);
+			(void)suite_end(state);
+			continue;
+		}
 		for (size_t i = 0; i < 3 && row->lowers[i]; i++)
 			suite_add(box, ol_driver_named(row->driver), row->lowers[i]);
 		top = put_leaning(box, row->top);
