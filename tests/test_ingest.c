@@ -395,6 +395,51 @@ static void a_second_opener_takes_over_what_the_first_left(void **state)
 	free(bytes);
 }
 
+/* Another process dies while we wait for it: the kernel drops its lock, and its bytes are ours. */
+static void a_waiting_process_inherits_from_one_that_is_killed(void **state)
+{
+	store_box *box = *state;
+	unsigned char *bytes = make_bytes(4 * MIB);
+	struct second second = { .bytes = bytes };
+	int ready[2], status;
+	pthread_t thread;
+	char byte;
+	pid_t pid;
+
+	CHECK_INT("pipe", 0, pipe2(ready, O_CLOEXEC));
+	ol_store_close(box->store);
+	box->store = NULL;
+	pid = fork();
+	if (pid == 0) {
+		ol_store *store = NULL;
+
+		if (box_open_as(box, "boot-1", &store, NULL) < 0)
+			_exit(1);
+		(void)ol_ingest_write(must_open(store, bytes, 4 * MIB), 0, bytes, 3 * MIB, NULL);
+		(void)!write(ready[1], "x", 1);
+		(void)pause();
+		_exit(1);
+	}
+	CHECK_INT("ready", 1, read(ready[0], &byte, 1));
+	box_boot(box, "boot-1");
+	second.store = box->store;
+	let_second_wait(&second, &thread);
+	CHECK_INT("kill", 0, kill(pid, SIGKILL));
+	assert_int_equal(pid, waitpid(pid, &status, 0));
+	CHECK_INT("join", 0, pthread_join(thread, NULL));
+	CHECK_INT("second", OL_OK, second.rc);
+	CHECK_INT("seen", 3 * MIB, (long long)second.seen);
+	{
+		ol_ingest *ingest = must_open(box->store, bytes, 4 * MIB);
+
+		CHECK_INT("inherited", 3 * MIB, (long long)ol_ingest_present(ingest));
+		ol_ingest_close(ingest);
+	}
+	(void)close(ready[0]);
+	(void)close(ready[1]);
+	free(bytes);
+}
+
 static void waiting_ends_at_cancel(void **state)
 {
 	store_box *box = *state;
@@ -488,6 +533,7 @@ int main(void)
 		BOX_TEST(kill_9_loses_little),
 		BOX_TEST(a_second_opener_waits_and_learns_that_it_is_done),
 		BOX_TEST(a_second_opener_takes_over_what_the_first_left),
+		BOX_TEST(a_waiting_process_inherits_from_one_that_is_killed),
 		BOX_TEST(waiting_ends_at_cancel),
 		BOX_TEST(a_map_of_many_pieces_is_merged),
 		BOX_TEST(killed_at_any_step_it_can_be_done_again),
