@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "base/alloc.h"
+#include "base/fault.h"
 #include "base/file.h"
 #include "base/trace.h"
 #include "snapshot/rootfs_priv.h"
@@ -71,6 +72,8 @@ static int drop_user(ol_store *store, const char *user_id, ol_error *err)
 	int first, rc;
 
 	first = ol_use_end(store, user_id, &unused, &count, err);
+	if (first == OL_OK)
+		first = ol_fault("snapshot.mounts.dropped", err);
 	for (size_t i = 0; i < count; i++) {
 		rc = take_away(store, &unused[i], first == OL_OK ? err : NULL);
 		if (rc < 0 && first == OL_OK)
@@ -145,6 +148,8 @@ int ol_layer_mounts_begin(
 	if (mkdirat(ol_store_run_fd(store), FOLDER, 0700) < 0 && errno != EEXIST)
 		return ol_fail_sys(err, "%s/" FOLDER, ol_store_run_dir(store));
 	rc = record(store, options, err);
+	if (rc == OL_OK)
+		rc = ol_fault("snapshot.mounts.recorded", err);
 	if (rc == OL_OK)
 		rc = open_lowers(store, options, fds, err);
 	if (rc < 0)

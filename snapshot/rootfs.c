@@ -21,6 +21,7 @@
 #include <sys/xattr.h>
 
 #include "base/alloc.h"
+#include "base/fault.h"
 #include "base/file.h"
 #include "base/limits.h"
 #include "snapshot/layer_mount.h"
@@ -200,6 +201,8 @@ static int make_top(const struct stack *stack, struct place *place, const char *
 	if (rc == OL_OK)
 		rc = give_attributes(place->upper, &stack->root, stack->options->userxattr,
 			place->is_tmpfs, err);
+	if (rc == OL_OK)
+		rc = ol_fault("snapshot.rootfs.fresh", err);
 	if (rc == OL_OK && renameat(place->fd, fresh, place->fd, name) < 0)
 		rc = ol_fail_sys(err, "rename %s", fresh);
 	return rc;
@@ -318,6 +321,8 @@ static int mount_on_tmpfs(const struct stack *stack, ol_error *err)
 	if (rc == OL_OK)
 		rc = fill_place(stack, &place, err);
 	if (rc == OL_OK)
+		rc = ol_fault("snapshot.rootfs.tmpfs", err);
+	if (rc == OL_OK)
 		rc = mount_over(stack, &place, err);
 	tmpfs_end(state, &place);
 	return rc;
@@ -345,6 +350,20 @@ static int mount_stack(const struct stack *stack, char **note, ol_error *err)
 	return rc;
 }
 
+static int mount_opened(const struct stack *stack, char **note, ol_error *err)
+{
+	int rc = ol_fault("snapshot.rootfs.held", err);
+
+	if (rc == OL_OK)
+		rc = mount_stack(stack, note, err);
+	if (rc < 0)
+		return rc;
+	rc = ol_fault("snapshot.rootfs.mounted", err);
+	if (rc < 0)
+		(void)umount2(stack->options->target, MNT_DETACH | UMOUNT_NOFOLLOW);
+	return rc;
+}
+
 int ol_rootfs_mount(ol_store *store, const ol_rootfs_options *options, char **note, ol_error *err)
 {
 	ol_autofree char *said = NULL;
@@ -354,7 +373,7 @@ int ol_rootfs_mount(ol_store *store, const ol_rootfs_options *options, char **no
 	if (rc == OL_OK)
 		rc = stack_open(store, &stack, err);
 	if (rc == OL_OK) {
-		rc = mount_stack(&stack, &said, err);
+		rc = mount_opened(&stack, &said, err);
 		if (rc < 0 && !options->held)
 			(void)ol_layer_mounts_end(store, options->user_id, NULL);
 	}

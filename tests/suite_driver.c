@@ -6,6 +6,7 @@
  * Everything is mounted in a mount namespace of the suite's own, so nothing outlives it.
  */
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -428,36 +429,89 @@ static int mount_and_die(suite_box *box)
 		return 3;
 	options = suite_options(box, USER_A, state_fd);
 	options.writable = true;
-	if (ol_rootfs_mount(box->store, &options, NULL, &err) < 0)
+	if (ol_rootfs_mount(box->store, &options, NULL, &err) < 0 ||
+		ol_rootfs_unmount(box->store, USER_A, box->target, &err) < 0)
 		return 4;
-	(void)raise(SIGKILL);
 	return 5;
 }
 
+/* containers/<id>/ on an overlay, which takes no upper of another. */
+static int state_open_on_overlay(suite_box *box)
+{
+	ol_autofree char *data =
+		ol_text("lowerdir=%s/l,upperdir=%s/u,workdir=%s/w", box->dir, box->dir, box->dir);
+	ol_autofree char *path = suite_path(box, "root/containers/" USER_A);
+	static const char *const names[] = { "l", "u", "w" };
+
+	(void)close(suite_state_open(box, USER_A));
+	OL_EACH (names, name)
+		assert_int_equal(0, mkdirat(box->dir_fd, *name, 0700));
+	assert_int_equal(0, mount("overlay", path, "overlay", 0, data));
+	return suite_state_open(box, USER_A);
+}
+
+static bool is_on_tmpfs(int dir_fd, const char *name)
+{
+	ol_autofd int fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC);
+	struct statfs fs;
+
+	return fd >= 0 && fstatfs(fd, &fs) == 0 && fs.f_type == TMPFS_MAGIC;
+}
+
+/* Killed wherever it may be, a user leaves only what a sweep finds, and nothing in the way of the
+ * next one. */
 static void what_a_killed_user_mounted_goes_with_a_sweep(void **state)
 {
+	static const struct {
+		const char *point;
+		bool on_tmpfs, overlay_stays;
+	} cases[] = {
+		{ "snapshot.mounts.recorded:kill", false, false },
+		{ "snapshot.rootfs.held:kill", false, false },
+		{ "snapshot.rootfs.fresh:kill", false, false },
+		{ "snapshot.rootfs.tmpfs:kill", true, false },
+		{ "snapshot.rootfs.mounted:kill", false, true },
+		{ "snapshot.rootfs.mounted:kill", true, true },
+		{ "snapshot.mounts.dropped:kill", false, false },
+	};
 	const suite_run *run = *state;
-	suite_box *box = suite_begin(state);
-	ol_error err = { 0 };
-	int status = 0;
-	pid_t pid;
 
-	suite_add(box, run->driver, base_recipe);
-	ol_store_close(box->store);
-	box->store = NULL;
-	pid = fork();
-	if (pid == 0)
-		_exit(mount_and_die(box));
-	assert_int_equal(pid, waitpid(pid, &status, 0));
-	CHECK_INT("killed", SIGKILL, WTERMSIG(status));
-	suite_open_store(box, NULL);
-	suite_must("sweep", ol_rootfs_sweep(box->store, &err), &err);
-	CHECK_INT("mounted", false, suite_is_mounted(box, &box->layers[0].key));
-	CHECK_INT("used", false, has_users(box, &box->layers[0].key));
-	/* The overlay itself is its own: it works on, and goes when asked to. */
-	suite_check_tree("overlay", base_recipe, box->target);
-	suite_unmount(box, USER_A);
-	suite_check_tree("target", ". d 0700 0:0 ?\n", box->target);
+	OL_EACH (cases, c) {
+		suite_box *box = suite_begin(state);
+		ol_autofd int state_fd =
+			c->on_tmpfs ? state_open_on_overlay(box) : suite_state_open(box, USER_A);
+		ol_rootfs_options options;
+		ol_error err = { 0 };
+		int status = 0;
+		pid_t pid;
+
+		suite_add(box, run->driver, base_recipe);
+		ol_store_close(box->store);
+		box->store = NULL;
+		(void)setenv("ORLOP_FAULT", c->point, 1);
+		pid = fork();
+		if (pid == 0)
+			_exit(mount_and_die(box));
+		(void)unsetenv("ORLOP_FAULT");
+		assert_int_equal(pid, waitpid(pid, &status, 0));
+		CHECK_INT(c->point, SIGKILL, status);
+		suite_open_store(box, NULL);
+		suite_must("sweep", ol_rootfs_sweep(box->store, &err), &err);
+		CHECK_INT(c->point, false, suite_is_mounted(box, &box->layers[0].key));
+		CHECK_INT(c->point, false, has_users(box, &box->layers[0].key));
+		CHECK_INT(c->point, false, is_on_tmpfs(state_fd, "tmpfs"));
+		/* The overlay itself is its own: it works on, and goes when asked to. */
+		suite_check_tree(
+			c->point, c->overlay_stays ? base_recipe : ". d 0700 0:0 ?\n", box->target);
+		suite_unmount(box, USER_A);
+		suite_check_tree(c->point, ". d 0700 0:0 ?\n", box->target);
+		options = suite_options(box, USER_A, state_fd);
+		options.writable = true;
+		suite_mount(box, &options);
+		suite_check_tree(c->point, base_recipe, box->target);
+		suite_unmount(box, USER_A);
+		(void)suite_end(state);
+	}
 }
 
 /* A layer that cannot be opened: nothing is left mounted or recorded. */
@@ -481,21 +535,6 @@ static void a_mount_that_fails_leaves_nothing(void **state)
 	CHECK_INT("driver", OL_EUNSUPPORTED, ol_rootfs_mount(box->store, &options, NULL, &err));
 	CHECK_INT("used", false, has_users(box, &box->layers[0].key));
 	CHECK_INT("mounted", false, suite_is_mounted(box, &box->layers[0].key));
-}
-
-/* containers/<id>/ on an overlay, which takes no upper of another. */
-static int state_open_on_overlay(suite_box *box)
-{
-	ol_autofree char *data =
-		ol_text("lowerdir=%s/l,upperdir=%s/u,workdir=%s/w", box->dir, box->dir, box->dir);
-	ol_autofree char *path = suite_path(box, "root/containers/" USER_A);
-	static const char *const names[] = { "l", "u", "w" };
-
-	(void)close(suite_state_open(box, USER_A));
-	OL_EACH (names, name)
-		assert_int_equal(0, mkdirat(box->dir_fd, *name, 0700));
-	assert_int_equal(0, mount("overlay", path, "overlay", 0, data));
-	return suite_state_open(box, USER_A);
 }
 
 static void an_upper_that_the_store_cannot_hold_lies_on_a_tmpfs(void **state)
