@@ -8,49 +8,56 @@
 #include "image/session_priv.h"
 #include "store/name.h"
 
-/* Fills in what follows from root: the manifest of the platform and the config. */
-static int open_manifest(
-	ol_session *session, const ol_platform *want, bool strict, ol_image *image, ol_error *err);
+/* How to choose where an index is met. */
+struct choice {
+	const ol_platform *want;
+	bool strict;    /* no other platform will do */
+	unsigned depth; /* how many indexes we stand in */
+};
+
+static int open_manifest(ol_session *session, struct choice choice, ol_image *image, ol_error *err);
 
 /* Chooses among an index's entries one whose manifest is in the store: the wanted platform, else
  * (not strict) the first there is. */
-static int open_index(
-	ol_session *session, const ol_platform *want, bool strict, ol_image *image, ol_error *err)
+static int open_index(ol_session *session, struct choice choice, ol_image *image, ol_error *err)
 {
 	ol_auto(ol_document_free) ol_document *index = ol_steal(&image->document);
-	const ol_descriptor *entry = NULL;
-	ol_error reason = { 0 };
+	ol_autofree const ol_descriptor **candidates =
+		ol_alloc_array(index->manifest_count + 1, sizeof(void *));
+	size_t count = ol_index_candidates(index, choice.want, candidates);
+	ol_platform_text want = ol_platform_format(choice.want);
 
-	if (ol_index_choose(index, want, &entry, &reason) == OL_OK &&
-		ol_blob_exists(session->store, &entry->digest)) {
-		image->manifest = entry->digest;
-		return open_manifest(session, want, strict, image, err);
-	}
-	for (size_t i = 0; !strict && i < index->manifest_count; i++) {
-		entry = &index->manifests[i];
-		if (ol_descriptor_is_attestation(entry) ||
+	if (++choice.depth > OL_INDEX_DEPTH_MAX)
+		return ol_fail(
+			err, OL_ELIMIT, "indexes are nested more than %d deep", OL_INDEX_DEPTH_MAX);
+	for (size_t i = 0; i < count; i++)
+		if (ol_blob_exists(session->store, &candidates[i]->digest)) {
+			image->manifest = candidates[i]->digest;
+			return open_manifest(session, choice, image, err);
+		}
+	for (size_t i = 0; !choice.strict && i < index->manifest_count; i++) {
+		const ol_descriptor *entry = &index->manifests[i];
+
+		if (ol_descriptor_is_attestation(entry) || !ol_digest_is_set(&entry->digest) ||
 			!ol_blob_exists(session->store, &entry->digest))
 			continue;
 		image->manifest = entry->digest;
-		return open_manifest(session, want, strict, image, err);
+		return open_manifest(session, choice, image, err);
 	}
-	if (reason.code)
-		return ol_fail(err, OL_ENOTFOUND, "%s", reason.text);
-	ol_fail(err, OL_ENOTFOUND, "platform %s of this image is not in the store",
-		ol_platform_format(want).text);
-	return ol_hint(
-		err, OL_ENOTFOUND, "pull it with --platform %s", ol_platform_format(want).text);
+	ol_fail(err, OL_ENOTFOUND, "platform %s of this image is not in the store", want.text);
+	return ol_hint(err, OL_ENOTFOUND, "pull it with --platform %s", want.text);
 }
 
-static int open_manifest(
-	ol_session *session, const ol_platform *want, bool strict, ol_image *image, ol_error *err)
+/* Fills in what follows from image->manifest: its document and config, through an index where it is
+ * one. */
+static int open_manifest(ol_session *session, struct choice choice, ol_image *image, ol_error *err)
 {
 	int rc = ol_document_load(session->store, &image->manifest, NULL, &image->document, err);
 
 	if (rc < 0)
 		return rc;
 	if (image->document->kind == OL_DOCUMENT_INDEX)
-		return open_index(session, want, strict, image, err);
+		return open_index(session, choice, image, err);
 	if (!ol_document_is_image(image->document))
 		return ol_fail(err, OL_EUNSUPPORTED, "is an artifact of type %s, not an image",
 			image->document->artifact_type ? image->document->artifact_type
@@ -68,7 +75,8 @@ static int open_root(ol_session *session, const ol_digest *root, const ol_platfo
 	if (rc < 0)
 		return rc;
 	image->root = image->manifest = *root;
-	return open_manifest(session, &want, platform != NULL, image, err);
+	return open_manifest(
+		session, (struct choice){ .want = &want, .strict = platform != NULL }, image, err);
 }
 
 int ol_image_open(ol_session *session, const ol_digest *root, const ol_platform *platform,
@@ -211,7 +219,8 @@ static int open_found(ol_session *session, const ol_digest *root, const ol_diges
 		if (ol_descriptor_is_attestation(&index->manifests[i]) ||
 			!ol_blob_exists(session->store, &candidate.manifest))
 			continue;
-		rc = open_manifest(session, &index->manifests[i].platform, false, &candidate, err);
+		rc = open_manifest(session,
+			(struct choice){ .want = &index->manifests[i].platform }, &candidate, err);
 		if (rc == OL_OK && (ol_digest_eq(&candidate.manifest, found) ||
 					   ol_digest_eq(&candidate.config_digest, found))) {
 			*image = candidate;

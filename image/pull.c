@@ -123,9 +123,18 @@ static int check_image(const ol_document *manifest, const ol_config *config, ol_
 	return OL_OK;
 }
 
-/* Takes document. */
-static int add_image(
-	ol_pull_state *pull, const ol_digest *digest, ol_document *document, ol_error *err)
+/* Not an image: with all platforms it is passed over, as attestations are; asked for, it is
+ * refused. */
+static int refuse_artifact(const ol_document *document, ol_error *err)
+{
+	return ol_fail(err, OL_EUNSUPPORTED, "is an artifact (%s), not an image",
+		document->artifact_type ? document->artifact_type : document->config.media_type);
+}
+
+/* Takes document. want: the platform its config must serve, for entries that did not say theirs;
+ * NULL: any. OL_ENOTFOUND: it serves another. */
+static int add_image(ol_pull_state *pull, const ol_digest *digest, ol_document *document,
+	const ol_platform *want, ol_error *err)
 {
 	ol_pull_image image = { .manifest = *digest, .document = document };
 	int rc;
@@ -135,14 +144,12 @@ static int add_image(
 			ol_document_free(document);
 			return OL_OK;
 		}
-	if (!ol_document_is_image(document)) {
-		rc = ol_fail(err, OL_EUNSUPPORTED, "is an artifact (%s), not an image",
-			document->artifact_type ? document->artifact_type
-						: document->config.media_type);
-		ol_document_free(document);
-		return rc;
-	}
-	rc = get_config(pull, &document->config, &image.config, err);
+	rc = ol_document_is_image(document)
+		     ? get_config(pull, &document->config, &image.config, err)
+		     : refuse_artifact(document, err);
+	if (rc == OL_OK && want && ol_platform_match(want, &image.config->platform) < 0)
+		rc = ol_fail(err, OL_ENOTFOUND, "is for %s",
+			ol_platform_format(&image.config->platform).text);
 	if (rc == OL_OK)
 		rc = check_image(document, image.config, err);
 	if (rc < 0) {
@@ -158,27 +165,50 @@ static int add_image(
 static int add_entry(ol_pull_state *pull, const ol_descriptor *entry, const ol_platform *want,
 	unsigned depth, ol_error *err);
 
+/* The best entry that says its platform; else the first of those that do not whose config serves.
+ */
+static int add_best(ol_pull_state *pull, const ol_document *index, const ol_platform *want,
+	unsigned depth, ol_error *err)
+{
+	ol_autofree const ol_descriptor **candidates =
+		ol_alloc_array(index->manifest_count + 1, sizeof(void *));
+	size_t count = ol_index_candidates(index, want, candidates);
+	const ol_descriptor *none;
+	int rc = OL_ENOTFOUND;
+
+	if (count > 0 && candidates[0]->has_platform)
+		return add_entry(pull, candidates[0], want, depth, err);
+	for (size_t i = 0; rc == OL_ENOTFOUND && i < count; i++)
+		rc = add_entry(pull, candidates[i], want, depth, err);
+	return count > 0 ? rc
+			 : ol_index_choose(index, want, &none,
+				   err); /* whose words list the platforms there are */
+}
+
+static int add_all(ol_pull_state *pull, const ol_document *index, unsigned depth, ol_error *err)
+{
+	int rc = OL_OK;
+
+	for (size_t i = 0; rc == OL_OK && i < index->manifest_count; i++) {
+		const ol_descriptor *entry = &index->manifests[i];
+
+		if (!ol_descriptor_is_attestation(entry) && !entry->artifact_type &&
+			ol_digest_is_set(&entry->digest))
+			rc = add_entry(pull, entry, NULL, depth, err);
+		if (rc == OL_EUNSUPPORTED)
+			rc = OL_OK; /* an artifact among the images */
+	}
+	return rc;
+}
+
+/* want NULL: every platform. */
 static int add_from_index(ol_pull_state *pull, const ol_document *index, const ol_platform *want,
 	unsigned depth, ol_error *err)
 {
-	const ol_descriptor *entry = NULL;
-	int rc;
-
 	if (depth >= OL_INDEX_DEPTH_MAX)
 		return ol_fail(
 			err, OL_ELIMIT, "indexes are nested more than %d deep", OL_INDEX_DEPTH_MAX);
-	if (want) {
-		rc = ol_index_choose(index, want, &entry, err);
-		return rc < 0 ? rc : add_entry(pull, entry, want, depth, err);
-	}
-	for (size_t i = 0; i < index->manifest_count; i++) {
-		if (ol_descriptor_is_attestation(&index->manifests[i]))
-			continue;
-		rc = add_entry(pull, &index->manifests[i], NULL, depth, err);
-		if (rc < 0)
-			return rc;
-	}
-	return OL_OK;
+	return want ? add_best(pull, index, want, depth, err) : add_all(pull, index, depth, err);
 }
 
 static int add_entry(ol_pull_state *pull, const ol_descriptor *entry, const ol_platform *want,
@@ -190,7 +220,8 @@ static int add_entry(ol_pull_state *pull, const ol_descriptor *entry, const ol_p
 	if (rc < 0)
 		return rc;
 	if (document->kind == OL_DOCUMENT_MANIFEST)
-		return add_image(pull, &entry->digest, document, err);
+		return add_image(
+			pull, &entry->digest, document, entry->has_platform ? NULL : want, err);
 	rc = add_from_index(pull, document, want, depth + 1, err);
 	ol_document_free(document);
 	return rc;
@@ -219,11 +250,15 @@ static int get_documents(ol_pull_state *pull, ol_error *err)
 	if (rc < 0)
 		return rc;
 	if (pull->root->kind == OL_DOCUMENT_MANIFEST) {
-		rc = add_image(pull, &pull->resolved.digest, ol_steal(&pull->root), err);
+		rc = add_image(pull, &pull->resolved.digest, ol_steal(&pull->root), NULL, err);
 		return rc < 0 ? rc : warn_platform(pull, &want);
 	}
-	if (o->all_platforms)
-		return add_from_index(pull, pull->root, NULL, 0, err);
+	if (o->all_platforms) {
+		rc = add_from_index(pull, pull->root, NULL, 0, err);
+		return rc == OL_OK && pull->count == 0
+			       ? ol_fail(err, OL_ENOTFOUND, "the index lists no image")
+			       : rc;
+	}
 	rc = add_from_index(pull, pull->root, &want, 0, err);
 	for (size_t i = 1; rc == OL_OK && i < o->platform_count; i++)
 		rc = add_from_index(pull, pull->root, &o->platforms[i], 0, err);
@@ -297,8 +332,9 @@ static int keep(ol_pull_state *pull, ol_error *err)
 			ol_alloc_array(pull->root->manifest_count + 1, sizeof *children);
 		size_t count = 0;
 
-		for (; count < pull->root->manifest_count; count++)
-			children[count] = pull->root->manifests[count].digest;
+		for (size_t i = 0; i < pull->root->manifest_count; i++)
+			if (ol_digest_is_set(&pull->root->manifests[i].digest))
+				children[count++] = pull->root->manifests[i].digest;
 		children[count++] = listed.digest;
 		rc = ol_blob_set_edges(store, &pull->resolved.digest, children, count, err);
 	}
