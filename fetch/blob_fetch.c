@@ -65,6 +65,7 @@ struct worker {
 	pthread_t thread;
 	ol_patience patience;
 	uint64_t asked_start, asked_end, at; /* of the request under way; the stream's next byte */
+	uint64_t written;                    /* bytes handed on so far */
 	bool whole;                          /* a 200: the stream is the blob from byte 0 */
 	bool again; /* the reply was refused, but asking in another way may help */
 };
@@ -219,6 +220,7 @@ static int on_body(void *ctx, const void *data, size_t size, ol_error *err)
 		pthread_mutex_lock(&plan->lock);
 		piece->next = stop;
 		pthread_mutex_unlock(&plan->lock);
+		worker->written += stop - start;
 		from = stop;
 		if (from == to)
 			break;
@@ -273,19 +275,6 @@ static bool take(struct worker *worker, ol_ask *ask, char *range, size_t range_s
 	}
 	pthread_mutex_unlock(&plan->lock);
 	return found != NULL;
-}
-
-static uint64_t taken_bytes(struct worker *worker)
-{
-	struct plan *plan = worker->plan;
-	uint64_t sum = 0;
-
-	pthread_mutex_lock(&plan->lock);
-	for (size_t i = 0; i < plan->count; i++)
-		if (plan->pieces[i].worker == worker->number)
-			sum += plan->pieces[i].next;
-	pthread_mutex_unlock(&plan->lock);
-	return sum;
 }
 
 static bool may_ask_more(struct plan *plan)
@@ -344,8 +333,20 @@ static int after_reply(struct worker *worker, const ol_ask *ask, const ol_reply 
 	return ol_exchange_refusal(ask, reply, plan->ask->what, err);
 }
 
+/* A stream that is cut has lost no time: any byte it brought makes it worth going on. One that
+ * stalled has; it must have run for a while before. */
+static bool was_worth_it(const struct plan *plan, const ol_reply *reply, uint64_t gained)
+{
+	const ol_registry_timing *timing = &plan->registry->timing;
+
+	if (reply->outcome == OL_OUTCOME_STALLED)
+		return gained >
+		       (uint64_t)timing->stall_seconds * timing->stall_bytes_per_second * 2;
+	return gained > 0;
+}
+
 static int after_failure(
-	struct worker *worker, const ol_reply *reply, bool progress, int rc, ol_error *err)
+	struct worker *worker, const ol_reply *reply, uint64_t gained, int rc, ol_error *err)
 {
 	if (worker->again)
 		return OL_OK;
@@ -353,14 +354,14 @@ static int after_failure(
 		return rc;
 	if (reply->handed_bytes == 0)
 		return rc; /* the exchange had its patience with this one */
-	return go_on(worker, progress, rc, err);
+	return go_on(worker, was_worth_it(worker->plan, reply, gained), rc, err);
 }
 
 /* One request for the piece at hand. */
 static int ask_for_piece(struct worker *worker, const ol_ask *ask, ol_error *err)
 {
 	struct plan *plan = worker->plan;
-	uint64_t before = taken_bytes(worker);
+	uint64_t before = worker->written;
 	ol_reply reply;
 	int rc;
 
@@ -371,9 +372,9 @@ static int ask_for_piece(struct worker *worker, const ol_ask *ask, ol_error *err
 	plan->location = ol_strdup(*ask->location);
 	pthread_mutex_unlock(&plan->lock);
 	if (rc == OL_OK)
-		rc = after_reply(worker, ask, &reply, taken_bytes(worker) > before, err);
+		rc = after_reply(worker, ask, &reply, worker->written > before, err);
 	else
-		rc = after_failure(worker, &reply, taken_bytes(worker) > before, rc, err);
+		rc = after_failure(worker, &reply, worker->written - before, rc, err);
 	ol_reply_done(&reply);
 	return rc;
 }

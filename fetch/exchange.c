@@ -130,11 +130,14 @@ static int no_reply(const ol_host *host, const ol_reply *reply, int rc, ol_error
 			host->name);
 	case OL_OUTCOME_CANCELED:
 		return rc;
+	case OL_OUTCOME_REFUSED:
+		if (rc != OL_ELIMIT)
+			return rc; /* the caller's own words */
+		break;
 	case OL_OUTCOME_REPLY:
 	case OL_OUTCOME_UNREACHED:
 	case OL_OUTCOME_CUT:
 	case OL_OUTCOME_STALLED:
-	case OL_OUTCOME_REFUSED:
 		break;
 	}
 	return ol_wrap(err, rc, "%s", host->name);

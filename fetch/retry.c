@@ -152,9 +152,12 @@ int ol_retry_after_parse(ol_view text, int64_t now, uint64_t *ms, ol_error *err)
 	for (size_t i = 0; i < text.size; i++) {
 		if (!digit(text.data[i]))
 			return ol_fail(err, OL_EINVAL, "Retry-After is neither seconds nor a date");
+		/* Longer than anybody waits, and then it says so. */
 		if (ckd_mul(&seconds, seconds, (uint64_t)10) ||
-			ckd_add(&seconds, seconds, (uint64_t)(text.data[i] - '0')))
-			seconds = UINT64_MAX / 10000; /* longer than anybody waits, and says so */
+			ckd_add(&seconds, seconds, (uint64_t)(text.data[i] - '0'))) {
+			*ms = UINT64_MAX;
+			return OL_OK;
+		}
 	}
 	if (ckd_mul(ms, seconds, (uint64_t)1000))
 		*ms = UINT64_MAX;
