@@ -3,9 +3,9 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <sys/file.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -121,13 +121,17 @@ int ol_mkdirs(int dir_fd, const char *path, mode_t mode, ol_error *err)
 	return OL_OK;
 }
 
-/* Names of temporary files only need to differ within one directory: process, and a count within
- * it. */
-static atomic_uint temporary_count;
-
+/* Random, not made of pid and count: what a killed process left must never be in the way of a later
+ * one of the same pid, and in a pid namespace pids are few. */
 static void temporary_name(char *name, size_t size)
 {
-	(void)snprintf(name, size, ".tmp-%d-%u", getpid(), atomic_fetch_add(&temporary_count, 1));
+	uint64_t random = 0;
+
+	/* Small requests are never cut short once the kernel has seeded its generator, for which
+	 * this waits. */
+	while (getrandom(&random, sizeof random, 0) < 0 && errno == EINTR)
+		continue;
+	(void)snprintf(name, size, ".tmp-%016llx", (unsigned long long)random);
 }
 
 static int sync_dir(int dir_fd, const char *name, ol_error *err)

@@ -184,6 +184,23 @@ static void index_json_follows_the_names(void **state)
 	assert_null(strstr(text.data, ol_digest_format(&derived).text));
 }
 
+/* A killed process may have had our pid: in a container's pid namespace that is the rule. */
+static void leftovers_of_another_process_of_our_pid_do_no_harm(void **state)
+{
+	store_box *box = *state;
+	ol_digest a = box_blob(box->store, "A");
+
+	for (int i = 0; i < 500; i++) {
+		char path[64];
+		int fd;
+
+		(void)snprintf(path, sizeof path, "root/.tmp-%d-%d", getpid(), i);
+		fd = openat(box->dir_fd, path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+		CHECK_INT("close", 0, close(fd));
+	}
+	CHECK_INT("set", OL_OK, set(box, "x", &a));
+}
+
 static void a_thousand_names_are_listed_at_once(void **state)
 {
 	store_box *box = *state;
@@ -251,6 +268,7 @@ int main(void)
 		BOX_TEST(get_gives_what_was_set),
 		BOX_TEST(what_cannot_be_a_row_is_refused),
 		BOX_TEST(index_json_follows_the_names),
+		BOX_TEST(leftovers_of_another_process_of_our_pid_do_no_harm),
 		BOX_TEST(a_thousand_names_are_listed_at_once),
 		BOX_TEST(killed_at_any_step_names_are_whole),
 	};
