@@ -1,14 +1,17 @@
 /*
  * One container from start to end, in the foreground:
  *
- *	orlop                              child (process 1 of its namespaces)
- *	 cgroup, files in memory, pipes
- *	 clone ───────────────────────────▶ waits
- *	 puts it into its cgroup ──── go ──▶ root, mounts, terminal, limits (setup.c)
- *	 ◀───── near end of the terminal ──
- *	                                    execs the last stage (exec/stage/), which drops
- *privileges ◀───── report: nothing, or why ─── and execs the image's program relays bytes and
- *signals (relay.c) waits, takes the cgroup away
+ *	orlop                           child, process 1 of its namespaces
+ *	 cgroup, plan, pipes
+ *	 clone ────────────────────────▶ root, mounts, terminal, limits
+ *	 puts it into its cgroup            (setup.c), at the same time
+ *	 go ───────────────────────────▶ (v2 waits for it before all)
+ *	 ◀──── near end of the terminal
+ *	                                 execs the last stage, which drops
+ *	                                 privileges (exec/stage/)
+ *	 ◀──── report: nothing, or why   and execs the image's program
+ *	 relays bytes, signals (relay.c)
+ *	 waits, removes the cgroup
  */
 #include "exec/launch.h"
 
@@ -105,7 +108,7 @@ static void launch_done(launch *l)
 	close_fd(&l->relay.stderr_fd);
 	ol_cgroup_free(l->cgroup);
 	if (l->blocked)
-		(void)sigprocmask(SIG_SETMASK, &l->before, NULL);
+		ol_relay_unblock(&l->before);
 }
 
 static int make_pipe(int *read_fd, int *write_fd, ol_error *err)
@@ -119,16 +122,21 @@ static int make_pipe(int *read_fd, int *write_fd, ol_error *err)
 	return OL_OK;
 }
 
-static int make_terminal_socket(launch *l, ol_error *err)
+static int make_socket(int *one, int *other, ol_error *err)
 {
 	int fds[2];
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0)
 		return ol_fail_sys(err, "socketpair");
-	l->terminal_fd = fds[0];
-	l->setup.terminal_fd = fds[1];
-	(void)ol_terminal_size(&l->setup.size);
+	*one = fds[0];
+	*other = fds[1];
 	return OL_OK;
+}
+
+static int make_terminal_socket(launch *l, ol_error *err)
+{
+	(void)ol_terminal_size(&l->setup.size);
+	return make_socket(&l->setup.terminal_fd, &l->terminal_fd, err);
 }
 
 /* Pipes even where ours could be passed on: through /proc/self/fd a container could reopen what it
@@ -181,7 +189,7 @@ static int prepare(launch *l, ol_error *err)
 	if (rc == OL_OK)
 		rc = ol_stage_open(&l->setup.stage_fd, err);
 	if (rc == OL_OK)
-		rc = make_pipe(&l->setup.go_fd, &l->go_fd, err);
+		rc = make_socket(&l->setup.go_fd, &l->go_fd, err);
 	if (rc == OL_OK)
 		rc = make_pipe(&l->report_fd, &l->setup.report_fd, err);
 	if (rc == OL_OK)
@@ -223,8 +231,9 @@ static int release(launch *l, ol_error *err)
 
 	if (rc < 0)
 		return rc;
-	if (write(l->go_fd, "g", 1) < 0)
-		return ol_fail_sys(err, "the container's first process has gone");
+	/* Has it failed already, its report says why. */
+	if (send(l->go_fd, "g", 1, MSG_NOSIGNAL) < 0 && errno != EPIPE)
+		return ol_fail_sys(err, "cannot start the container's first process");
 	close_fd(&l->go_fd);
 	return OL_OK;
 }

@@ -21,8 +21,10 @@ typedef struct pump {
 	int from, to, log;
 	char *data; /* owned */
 	size_t start, end;
-	bool ended;    /* from has no more, or to wants none */
-	bool close_to; /* pass the end on */
+	bool ended;   /* from has no more, or to wants none */
+	bool discard; /* nobody reads, but it has to be emptied: a terminal */
+	int *input;   /* the container's stdin, to close at the end; or NULL */
+	int *output;  /* the container's stdout or stderr, to close when nobody reads; or NULL */
 } pump;
 
 enum { STDIN, STDOUT, STDERR, PUMPS };
@@ -52,6 +54,18 @@ int ol_relay_block(sigset_t *before, int *signal_fd, ol_error *err)
 	}
 	*signal_fd = fd;
 	return OL_OK;
+}
+
+void ol_relay_unblock(const sigset_t *before)
+{
+	const struct timespec none = { 0 };
+	sigset_t pipes;
+
+	(void)sigemptyset(&pipes);
+	(void)sigaddset(&pipes, SIGPIPE);
+	while (sigtimedwait(&pipes, NULL, &none) > 0)
+		continue;
+	(void)sigprocmask(SIG_SETMASK, before, NULL);
 }
 
 static void resize(const ol_relay *relay)
@@ -84,14 +98,19 @@ static bool is_empty(const pump *p)
 	return p->start == p->end;
 }
 
+static void close_fd(int *fd)
+{
+	if (fd && *fd >= 0) {
+		(void)close(*fd);
+		*fd = -1;
+	}
+}
+
 static void finish(pump *p)
 {
 	p->ended = true;
 	p->start = p->end = 0;
-	if (p->close_to && p->to >= 0) {
-		(void)close(p->to);
-		p->to = -1;
-	}
+	close_fd(p->input);
 }
 
 static void fill(pump *p)
@@ -100,12 +119,24 @@ static void fill(pump *p)
 
 	if (got > 0) {
 		p->start = 0;
-		p->end = (size_t)got;
+		p->end = p->discard ? 0 : (size_t)got;
 		if (p->log >= 0)
 			(void)!write(p->log, p->data,
 				(size_t)got); /* a full disk does not stop a container */
 	} else if (got == 0 || (errno != EINTR && errno != EAGAIN)) {
 		finish(p); /* a terminal says EIO when nobody has it open any more */
+	}
+}
+
+/* Nobody reads any more. The container is told as it would be told without us: by a broken pipe. */
+static void give_up(pump *p)
+{
+	if (p->input || p->output) {
+		close_fd(p->output);
+		finish(p);
+	} else {
+		p->discard = true;
+		p->start = p->end = 0;
 	}
 }
 
@@ -117,7 +148,7 @@ static void drain(pump *p)
 	if (sent > 0)
 		p->start += (size_t)sent;
 	else if (sent < 0 && errno != EINTR && errno != EAGAIN)
-		finish(p); /* nobody reads any more */
+		give_up(p);
 }
 
 static nfds_t watch(const loop *l, struct pollfd *fds)
@@ -182,14 +213,14 @@ int ol_relay_run(ol_relay *relay, ol_error *err)
 
 	l.pumps[STDIN] = make_pump(relay->read_stdin ? STDIN_FILENO : -1,
 		tty ? relay->terminal_fd : relay->stdin_fd, -1);
-	l.pumps[STDIN].close_to = !tty;
+	l.pumps[STDIN].input = tty ? NULL : &relay->stdin_fd;
 	l.pumps[STDOUT] = make_pump(
 		tty ? relay->terminal_fd : relay->stdout_fd, STDOUT_FILENO, relay->log_fd);
 	l.pumps[STDERR] = make_pump(tty ? -1 : relay->stderr_fd, STDERR_FILENO, relay->log_fd);
+	l.pumps[STDOUT].output = tty ? NULL : &relay->stdout_fd;
+	l.pumps[STDERR].output = tty ? NULL : &relay->stderr_fd;
 	while (rc == OL_OK && !is_done(&l))
 		rc = turn(&l, err);
-	if (!tty)
-		relay->stdin_fd = l.pumps[STDIN].to;
 	for (int i = 0; i < PUMPS; i++)
 		free(l.pumps[i].data);
 	return rc;

@@ -145,7 +145,7 @@ int ol_runtime_run(
 	rc = start(options, root, &pid, err);
 	if (rc == OL_OK)
 		rc = wait_for(pid, signal_fd, status, err);
-	(void)sigprocmask(SIG_SETMASK, &before, NULL);
+	ol_relay_unblock(&before);
 	ol_cgroup_sweep();
 	return rc < 0 ? ol_wrap(err, rc, "runtime %s", options->runtime) : OL_OK;
 }

@@ -267,13 +267,15 @@ static int build_root(const ol_setup *s, int root_fd, int *cwd_fd, ol_error *err
 
 static int run(const ol_setup *s, ol_error *err)
 {
+	bool v2 = ol_cgroup_is(s->cgroup) == OL_CGROUP_V2;
 	ol_autofd int root_fd = -1, cwd_fd = -1;
 	int rc;
 
 	reset_signals();
 	(void)umask(0022);
 	rc = hide(err);
-	if (rc == OL_OK)
+	/* A cgroup namespace starts at the group one is in; all else need not wait until then. */
+	if (rc == OL_OK && v2)
 		rc = await_parent(s, err);
 	if (rc == OL_OK)
 		rc = leave_session(s, err);
@@ -293,6 +295,8 @@ static int run(const ol_setup *s, ol_error *err)
 		rc = enter_cwd(cwd_fd, s->bundle->cwd, err);
 	if (rc == OL_OK)
 		rc = set_limits(s->bundle, err);
+	if (rc == OL_OK && !v2)
+		rc = await_parent(s, err);
 	return rc == OL_OK ? enter_stage(s, err) : rc;
 }
 

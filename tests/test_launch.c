@@ -230,6 +230,26 @@ static void much_passes_whole(void **state)
 	launch_box_done(&box);
 }
 
+/* As in `orlop run IMAGE yes | head -1`: the container gets the broken pipe, and its status is
+ * ours. */
+static void a_reader_that_leaves_ends_the_container(void **state)
+{
+	const ol_container_options options = { .init = true };
+	launch_box box;
+	launch_run run;
+
+	(void)state;
+	if (!launch_box_init(&box))
+		skip();
+	launch_begin(&box, &options, "exec seq 1 1000000000", false, &run);
+	launch_await(&run, "10\n");
+	(void)close(run.out);
+	run.out = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	launch_end(&run);
+	assert_int_equal(128 + SIGPIPE, run.status);
+	launch_box_done(&box);
+}
+
 static void signals_reach_the_container(void **state)
 {
 	static const struct {
@@ -371,6 +391,7 @@ int main(void)
 		cmocka_unit_test(limits_hold),
 		cmocka_unit_test(input_passes_and_ends),
 		cmocka_unit_test(much_passes_whole),
+		cmocka_unit_test(a_reader_that_leaves_ends_the_container),
 		cmocka_unit_test(signals_reach_the_container),
 		cmocka_unit_test(a_killed_launcher_takes_its_container_along),
 		cmocka_unit_test(a_terminal_has_a_size_and_passes_keys),
