@@ -17,6 +17,10 @@
 /* On the store's file system, as an ingest's folder is. */
 #define STAGING "root/ingest/staging"
 
+const char suite_base_recipe[] = ". d 0751 1:2 1\n"
+				 "d d 0755 0:0 1\n"
+				 "d/f f 0644 0:0 1 x\n";
+
 void suite_must(const char *what, int rc, const ol_error *err)
 {
 	if (rc < 0)
@@ -249,4 +253,13 @@ bool suite_is_mounted(const suite_box *box, const ol_digest *key)
 	ol_layer_mount_name name = ol_layer_mount_name_of(key);
 
 	return faccessat(ol_store_run_fd(box->store), name.text, F_OK, 0) == 0;
+}
+
+void suite_write_file(const suite_box *box, const char *name, const char *text)
+{
+	ol_autofree char *path = ol_text("%s/%s", box->target, name);
+	ol_autofd int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+
+	assert_true(fd >= 0);
+	assert_int_equal(OL_OK, ol_write_all(fd, text, strlen(text), NULL));
 }

@@ -33,6 +33,16 @@ typedef struct suite_run {
 	suite_box *box; /* owned; while one is begun */
 } suite_run;
 
+/* Both a recipe and its tree: a directory and a file. */
+extern const char suite_base_recipe[];
+
+/* A test of the suite; the tables end with one without a name. */
+typedef struct suite_test {
+	const char *name;
+	CMUnitTestFunction call;
+} suite_test;
+extern const suite_test suite_user_tests[]; /* suite_users.c */
+
 /* Fails the test, with the words of err. */
 void suite_must(const char *what, int rc, const ol_error *err);
 char *suite_path(const suite_box *box, const char *name);
@@ -56,3 +66,5 @@ void suite_unmount(suite_box *box, const char *user_id);
 void suite_check_tree(const char *label, const char *tree, const char *dir);
 /* Whether the layer has its place under the run dir. */
 bool suite_is_mounted(const suite_box *box, const ol_digest *key);
+/* A file in the mounted tree. */
+void suite_write_file(const suite_box *box, const char *name, const char *text);
