@@ -71,6 +71,9 @@ static bool apply_layer(ol_progress_model *model, const ol_event *event, uint64_
 
 	if (!layer)
 		return false;
+	/* What was there already stays so, whoever calls it complete: it was not fetched. */
+	if (layer->known && layer->state == OL_LAYER_EXISTS && event->state == OL_LAYER_COMPLETE)
+		return false;
 	changed = !layer->known || layer->state != event->state;
 	layer->known = true;
 	layer->digest = event->digest;

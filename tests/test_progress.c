@@ -69,6 +69,21 @@ static void what_was_resumed_does_not_count_as_speed(void **state)
 	ol_progress_model_done(&model);
 }
 
+static void what_was_there_is_not_counted_as_fetched(void **state)
+{
+	ol_progress_model model = { 0 };
+	ol_progress_sum sum;
+
+	(void)state;
+	apply(&model, layer(0, 1, OL_LAYER_EXISTS, 5 * MB, 5 * MB), 0);
+	CHECK_INT("changed", 0, apply(&model, layer(0, 1, OL_LAYER_COMPLETE, 5 * MB, 5 * MB), 1));
+	sum = ol_progress_sum_of(&model);
+	CHECK_INT("existing", 1, (long long)sum.existing);
+	CHECK_INT("fetched", 0, (long long)sum.fetched);
+	CHECK_INT("over", 1, ol_progress_is_over(&model));
+	ol_progress_model_done(&model);
+}
+
 /* Whatever the terminal, no line is wider and no frame taller. */
 static void a_frame_never_leaves_the_screen(void **state)
 {
@@ -228,6 +243,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_frame_has_a_bar_a_rate_and_the_time_left),
 		cmocka_unit_test(what_was_resumed_does_not_count_as_speed),
+		cmocka_unit_test(what_was_there_is_not_counted_as_fetched),
 		cmocka_unit_test(a_frame_never_leaves_the_screen),
 		cmocka_unit_test(rows_are_counted_after_a_resize),
 		cmocka_unit_test(what_a_registry_says_cannot_move_the_cursor),
