@@ -1,5 +1,5 @@
 # Parsers and what else needs no network.
-foreach(name IN ITEMS challenge range retry token error_body url)
+foreach(name IN ITEMS challenge range retry token error_body url credentials)
 	orlop_test(${name} orlop_fetch)
 endforeach()
 foreach(parser IN ITEMS challenge content_range retry_after token error_body auth_config)
