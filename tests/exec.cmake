@@ -2,7 +2,7 @@
 add_executable(launch_tool launch_tool.c)
 target_link_libraries(launch_tool PRIVATE orlop_exec)
 
-foreach(test IN ITEMS user inside environment capability seccomp rlimit bundle)
+foreach(test IN ITEMS user inside environment capability seccomp rlimit bundle cgroup mount_options)
 	orlop_test(${test} orlop_exec)
 endforeach()
 foreach(parser IN ITEMS passwd seccomp)

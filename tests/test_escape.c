@@ -1,7 +1,9 @@
 /* What a hostile image, or a hostile program in it, may try; each ends inside. */
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -185,6 +187,34 @@ static void devices_of_the_host_cannot_be_opened(void **state)
 	launch_box_done(&box);
 }
 
+/* Without any cgroup the guard is gone, and something else must keep the host's devices away. */
+static void without_cgroups_devices_stay_closed(void **state)
+{
+	static const char *const script =
+		"for d in /mem /dev/d; do head -c 1 $d >/dev/null 2>&1 && echo opened $d; done; "
+		"mknod /dev/d c 1 1 2>/dev/null && echo made; head -c 1 /dev/zero | wc -c";
+	const ol_container_options options = { .args = NULL }, limited = { .pids_limit = 9 };
+	launch_box box;
+	launch_run run, second;
+	int host = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+
+	(void)state;
+	if (!launch_box_init(&box))
+		skip();
+	assert_int_equal(0, mknodat(box.root_fd, "mem", S_IFCHR | 0666, makedev(1, 1)));
+	assert_int_equal(0, unshare(CLONE_NEWNS));
+	assert_int_equal(0, mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL));
+	assert_int_equal(0, mount("none", "/sys/fs/cgroup", "tmpfs", MS_RDONLY, NULL));
+	launch_sh(&box, &options, script, &run);
+	launch_sh(&box, &limited, script, &second);
+	assert_int_equal(0, setns(host, CLONE_NEWNS));
+	(void)close(host);
+	assert_string_equal("1\n", run.text);
+	assert_int_equal(125, second.status);
+	assert_non_null(strstr(second.text, "--pids-limit"));
+	launch_box_done(&box);
+}
+
 static void the_host_is_not_to_be_seen(void **state)
 {
 	static const struct {
@@ -221,6 +251,7 @@ int main(void)
 		cmocka_unit_test(links_in_place_of_mount_points_are_refused),
 		cmocka_unit_test(links_under_mounts_stay_inside),
 		cmocka_unit_test(devices_of_the_host_cannot_be_opened),
+		cmocka_unit_test(without_cgroups_devices_stay_closed),
 		cmocka_unit_test(the_host_is_not_to_be_seen),
 	};
 
