@@ -195,7 +195,7 @@ static int ask_about_tree(ol_checker *checker, struct task *task, ol_error *err)
 	if (task->wrong || !task->is_layer || ol_digest_is_set(&task->index_digest) ||
 		options->quick || !options->verify_tree)
 		return OL_OK;
-	rc = options->verify_tree(options->ctx, &task->digest, task->is_chain, &inner);
+	rc = options->verify_tree(options->verify_ctx, &task->digest, task->is_chain, &inner);
 	if (rc == OL_ECANCELED) {
 		if (err)
 			*err = inner;
