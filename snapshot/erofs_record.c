@@ -170,7 +170,8 @@ int ol_erofs_record_encode(const ol_tar_entry *entry, unsigned device, ol_buf *o
 	bool has_target = entry->type == OL_TAR_HARDLINK || entry->type == OL_TAR_SYMLINK;
 	int rc;
 
-	head.mode = entry->mode;
+	/* Nobody can give a symbolic link another mode, so no extracted tree has one. */
+	head.mode = entry->type == OL_TAR_SYMLINK ? 0777 : entry->mode;
 	head.uid = entry->uid;
 	head.gid = entry->gid;
 	head.mtime = entry->mtime.tv_sec > 0 ? (uint64_t)entry->mtime.tv_sec : 0;

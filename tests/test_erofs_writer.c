@@ -59,7 +59,7 @@ static void what_an_entry_says_is_read_back(void **state)
 			.xattrs = xattrs,
 			.xattr_count = COUNT(xattrs) },
 		FILE_OF("d/empty", 0),
-		{ .type = OL_TAR_SYMLINK, .name = "d/l", .target = "f", .mode = 0777 },
+		{ .type = OL_TAR_SYMLINK, .name = "d/l", .target = "f", .mode = 0600 },
 		{ .type = OL_TAR_CHAR,
 			.name = "d/null",
 			.mode = 0666,
