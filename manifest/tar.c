@@ -11,10 +11,9 @@
  *	        └─ zero, zero ▶ END: whatever follows is not looked at
  *
  * A block is parsed where it was pushed, and copied only where it straddles two pushes; data of
- *files are never copied. Extension headers gather until the member they belong to; two of one kind
- *for one member, or a global one between them, are refused, since readers disagree on what that
- *means. Precedence: x before g before the block; for names GNU.sparse.name, path, L, prefix and
- *name.
+ * files are never copied. Extension headers gather until the member they belong to. Two of one
+ * kind for one member, or a global one between them, are refused, since readers disagree on what
+ * that means.
  */
 #include "base/ckd.h"
 #include "manifest/tar_priv.h"

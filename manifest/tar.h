@@ -2,27 +2,26 @@
 
 /*
  * The one reader of layer tars: listing, index and extraction all use it, so no two of them can
- *disagree. POSIX ustar and pax (x and g), GNU long names, GNU sparse (old and pax 0.0, 0.1, 1.0),
- *base-256 numbers, star's prefix, old V7. Rules and bounds: base/limits.h and "layer.md" of the
- *image-spec.
+ * disagree. POSIX ustar and pax (x and g), GNU long names, GNU sparse (old and pax 0.0, 0.1, 1.0),
+ * base-256 numbers, star's prefix, old V7. Bounds: base/limits.h; layers: image-spec layer.md.
  *
  * Pushed, not pulled: bytes go in as they come, in pieces of any size, and calls come out:
  *
  *	entry(header)  data(bytes)*  …  entry(header)  data*  …
  *
  * Names come out clean: no leading "/" or "./", no empty or "." component, no trailing "/"; "" is
- *the root. A ".." component or a NUL is OL_ECORRUPT; what is longer, deeper or more than
- *base/limits.h allows, OL_ELIMIT.
+ * the root. A ".." component or a NUL is OL_ECORRUPT; what is longer, deeper or more than
+ * base/limits.h allows, OL_ELIMIT.
  *
- * Whiteouts (layer.md "Whiteouts") are classified, not applied, whatever type of member carries the
- *name: no name or target that comes out has a component that begins with ".wh.". AUFS's own
- *".wh..wh.*" is passed over with all beneath it; ".wh." with nothing, "." or ".." after it, and
- *members beneath a marker, are OL_ECORRUPT.
+ * Whiteouts (layer.md "Whiteouts") are classified, not applied, whatever type of member carries
+ * the name: no name or target that comes out has a component that begins with ".wh.". AUFS's own
+ * names, ".wh..wh." and more, are passed over with all beneath them; ".wh." with nothing, "." or
+ * ".." after it, and members beneath a marker, are OL_ECORRUPT.
  *
  * Passed over in silence: GNU dump directories (D) and volume labels (V). Refused: parts of
- *multi-volume archives (M), hard links to the root, a root that is no directory, character device
- *0:0 (a forged whiteout), Windows layers (OL_EUNSUPPORTED). A type nobody knows is a regular file,
- *as POSIX has it.
+ * multi-volume archives (M), hard links to the root, a root that is no directory, character
+ * device 0:0 (a forged whiteout), Windows layers (OL_EUNSUPPORTED). A type nobody knows is a
+ * regular file, as POSIX has it.
  */
 #include <stdbool.h>
 #include <stdint.h>

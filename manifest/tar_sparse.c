@@ -4,8 +4,7 @@
  *	old GNU   type S: pairs of numbers in the header, continued in blocks of 21 pairs
  *	pax 0.0   GNU.sparse.offset and GNU.sparse.numbytes, again and again
  *	pax 0.1   GNU.sparse.map: "offset,size,…"
- *	pax 1.0   a map at the head of the data: how many pairs, then the pairs, a number a line,
- *padded to blocks
+ *	pax 1.0   a map before the data: how many pairs, then the pairs, a number a line
  */
 #include "base/ckd.h"
 #include "manifest/tar_priv.h"

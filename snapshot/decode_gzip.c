@@ -4,8 +4,7 @@
  * pieces.
  *
  *	HEADER ──▶ MEMBER ──its end──▶ BETWEEN ──1f──▶ HEADER
- *	                                  └────00──▶ PADDING: zeroes only, as tapes and some tools
- *pad
+ *	                                  └────00──▶ PADDING: nothing but zeroes
  */
 #include <isa-l/igzip_lib.h>
 

@@ -2,8 +2,8 @@
  * zstd (RFC 8878): frames one after another, skippable ones between them.
  *
  * The head of each frame is read here before the library sees it: it tells the window, that is the
- *memory the library is going to take, so that a caller can wait for its turn first. A head that
- *needs more than an easy window ends the run.
+ * memory the library is going to take, so that a caller can wait for its turn first. A head that
+ * needs more than an easy window ends the run.
  *
  *	HEAD ──▶ FRAME ──its end──▶ HEAD        (nothing in the head: the stream may end here)
  *	  └────▶ SKIP ───its end──▶ HEAD

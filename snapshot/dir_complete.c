@@ -1,22 +1,23 @@
 /*
  * A layer leans on those below where its tar is silent and overlayfs is not:
  *
- *	implied directories   overlayfs shows the attributes of the topmost layer that has a
- *directory. One that the tar does not list takes them (mode, owner, time, xattrs) from the topmost
- *lower that has it; where none has, it is 0755, root's, of 1970 cross-layer links     a hard link
- *to a file of a lower layer: the file is copied up, to the path it has below, and the link is made
- *to the copy, so that both names are one file again. (A third name that only a lower layer has
- *stays the old file: overlayfs cannot join them.) Where this layer hides or replaces the target,
- *the copy has the names of this layer only
+ * Implied directories. Overlayfs shows the attributes of the topmost layer that has a directory.
+ * One that the tar does not list takes them (mode, owner, time, xattrs) from the topmost lower
+ * that has it; where none has, it is 0755, root's, of 1970.
+ *
+ * Cross-layer links: hard links to a file of a lower layer. The file is copied up, to the path it
+ * has below, and the link is made to the copy, so that both names are one file again. (A third
+ * name that only a lower layer has stays the old file: overlayfs cannot join them.) Where this
+ * layer hides or replaces the target, the copy has the names of this layer only.
  *
  * What comes of it fits on these lowers only and belongs to the ChainID. The tree of the DiffID is
- *not copied for it: that would double the time and the disk of nearly every layer that umoci makes,
- *hard links into a second tree would show wrong link counts, and few file systems have reflinks. It
- *is *moved*: the first chain takes the tree over, and leaves in its place an empty one whose notes
- *say so. A second chain with the same layer, which is rare, extracts it anew from the blob, which
- *this driver keeps. The exchange of the two trees is one rename, so that of several chains at once
- *one gets the tree and the others see that it is gone; what a crash leaves half-way is dropped with
- *the staging folder, and extracted anew.
+ * not copied for it: that would double the time and the disk of nearly every layer that umoci
+ * makes, hard links into a second tree would show wrong link counts, and few file systems have
+ * reflinks. It is moved: the first chain takes the tree over, and leaves in its place an empty one
+ * whose notes say so. A second chain with the same layer, which is rare, extracts it anew from the
+ * blob, which this driver keeps. The exchange of the two trees is one rename, so that of several
+ * chains at once one gets the tree and the others see that it is gone; what a crash leaves
+ * half-way is dropped with the staging folder, and extracted anew.
  */
 #include <fcntl.h>
 #include <sys/sysmacros.h>

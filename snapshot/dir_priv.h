@@ -8,23 +8,25 @@
  *	dir_extract.c   one entry into the tree
  *	dir_tree.c      parents, found beneath the root and kept open; implied ones
  *	dir_times.c     times of directories, and the end of it all
- *	dir_marks.c     what overlayfs and orlop note in xattrs; whiteouts, opaque directories
+ *	dir_marks.c     whiteouts, opaque directories, and what orlop notes
  *	dir_attr.c      owner, mode, xattrs, times
  *	dir_lowers.c    a path looked up in the layers below
  *	dir_complete.c  what a layer takes from the layers below
  *	dir_verify.c    a tree against its tar
  *	dir_model.c     what the tree should be, in memory
  *
- * Notes in the tree, all of which vanish where overlayfs reads it (NS is trusted, or user for
- *rootless use):
+ * Marks in the tree; NS is trusted, or user for rootless use:
  *
- *	NS.overlay.opaque = "y"   the directory hides what lies below
- *	NS.overlay.origin = ""    it holds a whiteout: overlayfs then keeps it out of listings
- *	NS.orlop.tree             of fs itself: "listed" when the tar lists the root, else "bare"
- *	NS.orlop.implied = ""     the tar does not list this directory; see dir_complete.c
- *	NS.orlop.cross = ""       a file that stands for a hard link into a layer below; it holds
- *the target's path .wh..wh.orlop             a file in fs: "d" or "l", the path, NUL, for each of
- *the last two (or one that was). No layer can make a file of that name.
+ *	NS.overlay.opaque "y"   the directory hides what lies below
+ *	NS.overlay.origin ""    it holds a whiteout: overlayfs then keeps it out of listings
+ *	NS.orlop.tree           of fs itself: "listed" when the tar lists the root, else "bare"
+ *	NS.orlop.implied ""     the tar does not list this directory; see dir_complete.c
+ *	NS.orlop.cross ""       a file that stands for a hard link into a layer below, and holds
+ *	                        the target's path
+ *
+ * Of these implied and cross are gone from a tree that overlayfs is given. While a tree leans,
+ * the file .wh..wh.orlop in fs tells where they are: "d" or "l", the path, a NUL, for each (or for
+ * one that was). No layer can make a file of that name. A single "m" says that the tree was moved.
  */
 #include <sys/stat.h>
 

@@ -1,8 +1,7 @@
 #pragma once
 
 /*
- * Tars by recipe, sound or damaged: an array of members in, bytes out. All of them are the same on
- *every machine.
+ * Tars by recipe, sound or damaged: an array of members in, bytes out, the same on every machine.
  *
  *	static const tar_member members[] = {
  *		{ .name = "dir", .type = '5', .mode = 0755 },
