@@ -2,7 +2,7 @@
 
 /*
  * Writes an EROFS index over a layer's tar: tar entries in, in the order of the tar, one index
- * file out. design.md section 1. Memory stays within the budget whatever the number of entries;
+ * file out. Memory stays within the budget whatever the number of entries;
  * the bytes depend on the entries alone.
  *
  *	new → add* → finish → free
@@ -13,7 +13,7 @@
  *
  * A layer leans on those below where a directory is implied by its children but not listed (the
  * root excepted), or a hard link names a path that the layer does not have; both are marked
- * (erofs_format.h), for erofs_complete.h to resolve.
+ * (erofs_format.h), for complete() to resolve.
  */
 #include "base/digest.h"
 #include "base/stream.h"
