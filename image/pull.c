@@ -397,6 +397,8 @@ static int run(ol_pull_state *pull, ol_pull_result *out, ol_error *err)
 			rc = ol_pull_chains(pull, err);
 	}
 	if (rc == OL_OK)
+		rc = ol_cancel_check(pull->session->options.cancel, err);
+	if (rc == OL_OK)
 		rc = keep(pull, err);
 	if (rc == OL_OK && pull->options->durable)
 		rc = ol_store_sync(pull->session->store, pull->session->options.cancel, err);

@@ -54,6 +54,7 @@ int ol_session_open(const ol_session_options *options, ol_session **out, ol_erro
 		return ol_hint(err, OL_EINVAL, "name one with --root or ORLOP_ROOT");
 	}
 	session->options = *options;
+	session->run_root = ol_strdup(run_root);
 	rc = ol_store_open(
 		&(ol_store_options){ .root = root, .run_root = run_root }, &session->store, err);
 	if (rc < 0)
@@ -68,6 +69,7 @@ void ol_session_close(ol_session *session)
 		return;
 	ol_registry_free(session->registry);
 	ol_store_close(session->store);
+	free(session->run_root);
 	free(session);
 }
 
@@ -135,7 +137,7 @@ static int detach(void *ctx)
 int ol_session_sync_behind(ol_session *session, ol_error *err)
 {
 	const char *argv[] = { session->options.program, "--root", ol_store_root(session->store),
-		"sync", NULL };
+		"--run-root", session->run_root, "sync", NULL };
 	pid_t pid;
 
 	if (!session->options.program)

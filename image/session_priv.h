@@ -7,6 +7,7 @@
 
 struct ol_session {
 	ol_session_options options;
+	char *run_root;          /* owned */
 	ol_store *store;         /* owned */
 	ol_registry *registry;   /* owned; made at first use */
 	const ol_driver *driver; /* chosen at first use */

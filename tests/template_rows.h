@@ -103,4 +103,4 @@
 	{ "{{len (index .Tags 0)}}", "3" },
 	{ "{{range .Mounts}}{{range $k, $v := .}}{{$k}}:{{$v}} {{end}}{{end}}", "RW:true Source:/a RW:false Source:/b " },
 	{ "{{join (split \"a b\" \" \") \"+\"}}", "a+b" },
-/* clang-format on */
+	/* clang-format on */

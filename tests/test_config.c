@@ -65,13 +65,13 @@ static void what_is_not_said_is_empty(void **state)
 	static const char *const cases[] = {
 		"{" PLATFORM ",\"rootfs\":{\"type\":\"layers\"}}",
 		"{" PLATFORM ",\"rootfs\":{\"type\":\"layers\",\"diff_ids\":null},\"config\":null,"
-			     "\"history\":null,"
+		"\"history\":null,"
 		"\"created\":null,\"author\":null,\"variant\":null,\"os.version\":null,\"os."
 		"features\":null}",
 		"{" PLATFORM
 		",\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[]},\"config\":{},\"history\":[]}",
 		"{" PLATFORM ",\"rootfs\":{\"type\":\"layers\"},\"config\":{\"User\":null,"
-			     "\"ExposedPorts\":null,\"Env\":null,"
+		"\"ExposedPorts\":null,\"Env\":null,"
 		"\"Entrypoint\":null,\"Cmd\":null,\"Volumes\":null,\"WorkingDir\":null,\"Labels\":"
 		"null,\"StopSignal\":null}}",
 	};
