@@ -43,7 +43,7 @@ static ol_tar_dialect dialect_of(const unsigned char *block)
 
 int ol_tar_block_check(const unsigned char *block, ol_tar_dialect *out, ol_error *err)
 {
-	uint64_t want;
+	uint64_t want = 0;
 	int rc = ol_tar_number(block, OL_TAR_CHECKSUM, "checksum", UINT32_MAX, &want, err);
 
 	if (rc < 0)

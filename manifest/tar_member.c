@@ -329,7 +329,7 @@ int ol_tar_take_member(
 	ol_tar *tar, const unsigned char *block, ol_tar_dialect dialect, ol_error *err)
 {
 	char type = (char)block[OL_TAR_TYPE_AT];
-	uint64_t header_offset = tar->entry.header_offset, stored;
+	uint64_t header_offset = tar->entry.header_offset, stored = 0;
 	int rc;
 
 	tar->entry = (ol_tar_entry){ .header_offset = header_offset };

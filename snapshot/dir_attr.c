@@ -131,7 +131,7 @@ int ol_dir_attr_clear(int fd, ol_error *err)
 {
 	const ol_dir_place place = { .fd = fd };
 	ol_autofree char *list = NULL;
-	size_t size;
+	size_t size = 0;
 	int rc = list_xattrs(&place, &list, &size, err);
 
 	if (rc < 0)
@@ -171,7 +171,7 @@ int ol_dir_attr_read(
 {
 	ol_autofree char *list = NULL;
 	ol_xattr *xattrs;
-	size_t size, names = 0;
+	size_t size = 0, names = 0;
 	int rc = list_xattrs(place, &list, &size, err);
 
 	if (rc < 0)

@@ -31,7 +31,7 @@ static void keep_pieces(struct builder *self, const ol_tar_entry *entry)
 	self->sparse = entry->sparse != NULL;
 	self->piece = self->piece_count = 0;
 	self->piece_data = 0;
-	for (size_t i = 0; i < entry->sparse_count; i++) {
+	for (size_t i = 0; entry->sparse && i < entry->sparse_count; i++) {
 		OL_GROW(self->pieces, self->piece_count, self->piece_cap);
 		self->pieces[self->piece_count++] = entry->sparse[i];
 	}

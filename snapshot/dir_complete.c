@@ -491,6 +491,7 @@ static int complete_tree(struct completion *c, ol_error *err)
 	return rc < 0 ? rc : ol_dir_tree_finish(&c->tree, &leans, err);
 }
 
+/* NOLINTNEXTLINE(readability-function-size): the signature of the table of drivers */
 int ol_dir_complete(ol_store *store, const ol_layer_info *layer, const ol_layer_info *lowers,
 	size_t count, int dir_fd, ol_built *out, ol_error *err)
 {

@@ -318,19 +318,16 @@ static void add_optional(ol_dir_model *model, const char *path)
 
 void ol_dir_model_end(ol_dir_model *model)
 {
-	size_t crosses = 0;
-	ol_dir_node **list = NULL;
-	size_t cap = 0;
+	ol_dir_node *links = NULL; /* apart from the table, which grows */
 
 	for (size_t i = 0; i < model->bucket_count; i++)
 		for (ol_dir_node *node = model->buckets[i]; node; node = node->chain)
 			if (node->cross && !node->dead) {
-				OL_GROW(list, crosses, cap);
-				list[crosses++] = node;
+				node->waiting = links;
+				links = node;
 			}
-	for (size_t i = 0; i < crosses; i++)
-		add_optional(model, list[i]->cross);
-	free(list);
+	for (; links; links = links->waiting)
+		add_optional(model, links->cross);
 }
 
 char *ol_dir_model_path(const ol_dir_node *node)

@@ -28,6 +28,7 @@ typedef struct ol_dir_node ol_dir_node;
 struct ol_dir_node {
 	ol_dir_node *parent, *children, *next; /* next: of the parent's children */
 	ol_dir_node *chain;                    /* of the hash table */
+	ol_dir_node *waiting;                  /* of whatever list it waits in */
 	ol_dir_inode *inode;                   /* NULL: attributes unknown, from a layer below */
 	const char *cross;                     /* of a hard link into a layer below: its target */
 	bool dir, implied, opaque;

@@ -24,8 +24,7 @@ struct check {
 	const ol_dir_names *names;
 	int root_fd;
 	unsigned char *want, *got; /* owned: blocks */
-	ol_dir_node **todo;        /* owned: directories to be looked at */
-	size_t todo_count, todo_cap;
+	ol_dir_node *todo;         /* directories to be looked at, the last one first */
 };
 
 static int on_entry(void *ctx, const ol_tar_entry *entry, ol_error *err)
@@ -264,8 +263,8 @@ static int compare_node(struct check *check, int parent_fd, ol_dir_node *node, o
 	if (node->dir) {
 		if (!S_ISDIR(st.st_mode))
 			return differs(err, "type is");
-		OL_GROW(check->todo, check->todo_count, check->todo_cap);
-		check->todo[check->todo_count++] = node;
+		node->waiting = check->todo;
+		check->todo = node;
 		return OL_OK;
 	}
 	if (!inode) /* a link into a layer below, or its target */
@@ -304,8 +303,11 @@ static int compare_listing(
 			(dir == check->model.root && strcmp(name, OL_DIR_LEANS) == 0))
 			continue;
 		node = ol_dir_model_child(&check->model, dir, name);
-		rc = node ? compare_node(check, fd, node, err)
-			  : ol_fail(err, OL_ECORRUPT, "the layer's tar does not have it");
+		if (!node) {
+			rc = ol_fail(err, OL_ECORRUPT, "the layer's tar does not have it");
+			return at_node(rc, dir, name, err);
+		}
+		rc = compare_node(check, fd, node, err);
 		if (rc < 0)
 			return at_node(rc, dir, name, err);
 		node->seen = true;
@@ -327,7 +329,7 @@ static DIR *open_listing(int dir_fd)
 	DIR *listing = fd < 0 ? NULL : fdopendir(fd);
 
 	if (listing)
-		fd = -1; /* it is the listing's now */
+		(void)ol_steal_fd(&fd); /* it is the listing's now */
 	return listing;
 }
 
@@ -370,10 +372,13 @@ static int compare_tree(struct check *check, ol_error *err)
 {
 	int rc = OL_OK;
 
-	OL_GROW(check->todo, check->todo_count, check->todo_cap);
-	check->todo[check->todo_count++] = check->model.root;
-	while (rc == OL_OK && check->todo_count > 0)
-		rc = compare_dir(check, check->todo[--check->todo_count], err);
+	check->todo = check->model.root;
+	while (rc == OL_OK && check->todo) {
+		ol_dir_node *dir = check->todo;
+
+		check->todo = dir->waiting;
+		rc = compare_dir(check, dir, err);
+	}
 	return rc;
 }
 
@@ -401,6 +406,5 @@ int ol_dir_verify(ol_store *store, const ol_layer_info *layer, ol_source *tar, o
 	ol_dir_model_done(&check.model);
 	free(check.want);
 	free(check.got);
-	free(check.todo);
 	return rc;
 }

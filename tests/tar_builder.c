@@ -110,16 +110,20 @@ static void add_long(ol_buf *tar, char type, const char *text)
 
 void tar_add(ol_buf *tar, const tar_member *member)
 {
-	char type = member->type ? member->type : '0';
+	char type = '0';
 	ol_view data = { member->data, member->data_size };
 
+	if (member->type)
+		type = member->type;
+	if (type == '\1')
+		type = '\0';
 	if (member->data && !data.size)
 		data.size = strlen(member->data);
 	add_pax(tar, 'g', member->global);
 	add_pax(tar, 'x', member->pax);
 	add_long(tar, 'L', member->long_name);
 	add_long(tar, 'K', member->long_link);
-	tar_add_block(tar, member, type == '\1' ? '\0' : type, data);
+	tar_add_block(tar, member, type, data);
 }
 
 ol_buf tar_build(const tar_member *members)

@@ -34,7 +34,7 @@ static int on_entry(void *ctx, const ol_tar_entry *e, ol_error *err)
 		(void)ol_str_addf(&l->text, " dev %u:%u", e->dev_major, e->dev_minor);
 	if (e->sparse)
 		(void)ol_str_add(&l->text, " sparse");
-	for (size_t i = 0; i < e->sparse_count; i++)
+	for (size_t i = 0; e->sparse && i < e->sparse_count; i++)
 		(void)ol_str_addf(
 			&l->text, " %" PRIu64 "+%" PRIu64, e->sparse[i].offset, e->sparse[i].size);
 	for (size_t i = 0; i < e->xattr_count; i++) {
@@ -379,6 +379,15 @@ static void pax_records_are_kept_to_the_letter(void **state)
 		{ "unknown keys", OL_OK, "f a 644 0:0 0.0 0",
 			{ { .name = "a",
 				.pax = { "comment=x", "pathx=y", "hdrcharset=BINARY" } } } },
+	};
+
+	(void)state;
+	CHECK_ROWS(rows);
+}
+
+static void pax_records_that_break_the_grammar_are_refused(void **state)
+{
+	static const row rows[] = {
 		{ "uid of none", OL_ECORRUPT, "uid",
 			{ { .name = "a", .pax = { "uid=4294967295" } } } },
 		{ "negative uid", OL_ECORRUPT, "uid", { { .name = "a", .pax = { "uid=-1" } } } },
@@ -516,7 +525,8 @@ static void a_new_sparse_map_comes_with_the_data(void **state)
 		{ { 0 } } };
 
 	(void)state;
-	memcpy(data + 512, "xy", 2);
+	data[512] = 'x';
+	data[513] = 'y';
 	memcpy(r.members, members, sizeof members);
 	check_row(&r);
 }
@@ -547,7 +557,8 @@ static void an_old_sparse_map_goes_on_in_more_blocks(void **state)
 
 static void names_past_the_bounds_are_refused(void **state)
 {
-	char component[OL_NAME_MAX + 2], record[OL_PATH_MAX + 300], deep[2 * OL_PATH_DEPTH_MAX + 8];
+	char component[OL_NAME_MAX + 2], record[OL_PATH_MAX + 300],
+		deep[(size_t)2 * OL_PATH_DEPTH_MAX + 8];
 	const struct {
 		const char *label, *path;
 		size_t size;
@@ -555,8 +566,8 @@ static void names_past_the_bounds_are_refused(void **state)
 	} cases[] = {
 		{ "255 bytes", component, OL_NAME_MAX, OL_OK },
 		{ "256 bytes", component, OL_NAME_MAX + 1, OL_ELIMIT },
-		{ "1024 levels", deep, 2 * OL_PATH_DEPTH_MAX, OL_OK },
-		{ "1025 levels", deep, 2 * OL_PATH_DEPTH_MAX + 2, OL_ELIMIT },
+		{ "1024 levels", deep, (size_t)2 * OL_PATH_DEPTH_MAX, OL_OK },
+		{ "1025 levels", deep, (size_t)2 * OL_PATH_DEPTH_MAX + 2, OL_ELIMIT },
 	};
 
 	(void)state;
@@ -717,6 +728,7 @@ int main(void)
 		cmocka_unit_test(whiteouts_are_told_apart),
 		cmocka_unit_test(numbers_are_octal_or_base_256),
 		cmocka_unit_test(pax_records_are_kept_to_the_letter),
+		cmocka_unit_test(pax_records_that_break_the_grammar_are_refused),
 		cmocka_unit_test(sparse_files_have_their_map),
 		cmocka_unit_test(a_new_sparse_map_comes_with_the_data),
 		cmocka_unit_test(an_old_sparse_map_goes_on_in_more_blocks),
