@@ -1,7 +1,8 @@
 /*
  * What the store lists for an image in index.json, so that it reads as an OCI image layout. Where
- * the compressed layers are there, that is the image as pulled; where only their tars are, a
- * derived manifest: the same config, hence the same image ID, over the uncompressed layers.
+ * the compressed layers are there, that is the image as pulled; where they are not, a derived
+ * manifest: the same config, hence the same image ID, over what the store has of each layer, its
+ * tar or the blob it was unpacked from, which may be compressed otherwise than this image says.
  */
 #include <string.h>
 
@@ -42,6 +43,41 @@ static int put(
 	return ol_blob_put(store, &out->digest, ol_buf_view(&text), false, err);
 }
 
+static const char *oci_layer_type(const char *media_type)
+{
+	static const char *const types[] = {
+		[OL_COMPRESSION_UNKNOWN] = OL_MEDIA_OCI_LAYER,
+		[OL_COMPRESSION_NONE] = OL_MEDIA_OCI_LAYER,
+		[OL_COMPRESSION_GZIP] = OL_MEDIA_OCI_LAYER "+gzip",
+		[OL_COMPRESSION_ZSTD] = OL_MEDIA_OCI_LAYER "+zstd",
+	};
+
+	return types[ol_media_of(ol_view_of(media_type)).compression];
+}
+
+/* The tar, or the blob that the layer's tree was made from. */
+static int find_layer(
+	ol_store *store, const ol_digest *diff_id, ol_json **out, ol_digest *digest, ol_error *err)
+{
+	ol_blob_info blob = { 0 };
+	ol_layer_info layer;
+	int rc = ol_blob_stat(store, diff_id, &blob, NULL);
+
+	if (rc == OL_OK) {
+		*digest = *diff_id;
+		*out = descriptor_json(OL_MEDIA_OCI_LAYER, diff_id, blob.size);
+		return OL_OK;
+	}
+	rc = ol_layer_get(store, diff_id, false, &layer, err);
+	if (rc == OL_OK)
+		rc = ol_blob_stat(store, &layer.blob, &blob, err);
+	if (rc < 0)
+		return rc;
+	*digest = layer.blob;
+	*out = descriptor_json(oci_layer_type(layer.media_type), digest, blob.size);
+	return OL_OK;
+}
+
 static int derive_manifest(
 	ol_pull_state *pull, const ol_pull_image *image, ol_resolved *out, ol_error *err)
 {
@@ -59,17 +95,15 @@ static int derive_manifest(
 		descriptor_json(OL_MEDIA_OCI_CONFIG, &image->document->config.digest,
 			image->document->config.size));
 	for (size_t i = 0; i < config->diff_id_count; i++) {
-		ol_blob_info info = { 0 };
+		ol_json *layer = NULL;
 
-		rc = ol_blob_stat(store, &config->diff_ids[i], &info, err);
+		rc = find_layer(store, &config->diff_ids[i], &layer, &children[i + 1], err);
 		if (rc < 0) {
 			ol_json_free(layers);
 			ol_json_free(json);
 			return ol_wrap(err, rc, "layer %zu of %zu", i + 1, config->diff_id_count);
 		}
-		children[i + 1] = config->diff_ids[i];
-		ol_json_push(layers,
-			descriptor_json(OL_MEDIA_OCI_LAYER, &config->diff_ids[i], info.size));
+		ol_json_push(layers, layer);
 	}
 	ol_json_set(json, "layers", layers);
 	rc = put(store, json, OL_MEDIA_OCI_MANIFEST, out, err);

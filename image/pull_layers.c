@@ -10,6 +10,7 @@
  */
 #include <pthread.h>
 #include <semaphore.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -31,6 +32,7 @@ struct job {
 	ol_digest diff_id;
 	unsigned index;            /* position among the layers shown */
 	ol_ingest *ingest;         /* while it runs */
+	atomic_bool unwanted;      /* unpacking failed: no need to fetch the rest */
 	_Atomic uint64_t received; /* bytes, what an earlier try left included */
 	uint64_t resumed;
 	_Atomic uint64_t told_ms;
@@ -76,7 +78,7 @@ static int receive(void *ctx, uint64_t offset, const void *data, size_t size, ol
 	struct job *job = ctx;
 	uint64_t now = ol_now_ms();
 
-	if (stopped(job))
+	if (stopped(job) || job->unwanted)
 		return ol_fail(err, OL_ECANCELED, "interrupted");
 	job->received += size;
 	job->work->pull->fetched_bytes += size;
@@ -131,6 +133,16 @@ static int clear_staging(struct job *job, ol_error *err)
 	return rc;
 }
 
+/* From the reading thread, once a block: the user's wish stops what is unpacked, too. */
+static void look_at_cancel(void *ctx, uint64_t bytes)
+{
+	struct job *job = ctx;
+
+	(void)bytes;
+	if (ol_cancel_fired(job->work->pull->session->options.cancel))
+		ol_cancel_fire(job->work->stop);
+}
+
 static int unpack(struct job *job, ol_unpacked *out, ol_error *err)
 {
 	struct work *work = job->work;
@@ -144,6 +156,8 @@ static int unpack(struct job *job, ol_unpacked *out, ol_error *err)
 		.diff_id = job->diff_id,
 		.cancel = work->stop,
 		.gate = work->gate,
+		.progress = look_at_cancel,
+		.ctx = job,
 	};
 	int rc;
 
@@ -165,12 +179,14 @@ static int receive_and_unpack(struct job *job, ol_unpacked *out, ol_error *err)
 		return rc;
 	job->resumed = job->received = ol_ingest_present(job->ingest);
 	job->work->pull->resumed_bytes += job->resumed;
+	job->unwanted = false;
 	tell(job, OL_LAYER_FETCHING);
 	if (pthread_create(&fetcher, NULL, fetch, job) != 0)
 		return ol_fail(err, OL_ESYSTEM, "cannot start a thread");
 	rc = unpack(job, out, err);
 	if (rc < 0 && rc != OL_ECORRUPT)
 		ol_cancel_fire(job->work->stop);
+	job->unwanted = rc < 0;
 	(void)pthread_join(fetcher, NULL);
 	return rc;
 }
@@ -205,9 +221,14 @@ static int publish(struct job *job, const ol_unpacked *unpacked, ol_error *err)
 			strcmp(built->driver, "dir") == 0 ? "fs" : "index.erofs", err);
 	if (rc < 0)
 		return rc;
-	if (keep_blob && !ol_digest_eq(&job->blob->digest, &job->diff_id))
-		return ol_ingest_commit(ol_steal(&job->ingest), err);
-	return ol_ingest_drop(ol_steal(&job->ingest), err);
+	/* An uncompressed layer is its own tar: that is kept already if the driver keeps tars. */
+	if (keep_blob && !(built->has_tar && ol_digest_eq(&job->blob->digest, &job->diff_id)))
+		rc = ol_ingest_commit(ol_steal(&job->ingest), err);
+	else
+		rc = ol_ingest_drop(ol_steal(&job->ingest), err);
+	if (rc == OL_OK)
+		tell(job, OL_LAYER_COMPLETE);
+	return rc;
 }
 
 static int lease_layer(struct job *job, ol_error *err)
@@ -291,8 +312,6 @@ static void *worker(void *arg)
 		if (rc < 0) {
 			tell(job, OL_LAYER_FAILED);
 			fail(work, job, rc, &err);
-		} else {
-			tell(job, OL_LAYER_COMPLETE);
 		}
 	}
 }
