@@ -9,4 +9,5 @@ endfunction()
 
 if(TARGET orlop)
 	orlop_e2e(pull erofs dir)
+	orlop_e2e(trees erofs dir)
 endif()

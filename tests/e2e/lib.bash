@@ -9,21 +9,32 @@ export LC_ALL=C.UTF-8 NO_COLOR=1
 # Everything of one file of tests lies here; /tmp may be a tmpfs, which has no EROFS mounts.
 scratch_make() { WORK=$(mktemp -d /var/tmp/orlop-e2e.XXXXXX); export WORK; mkdir "$WORK/tmp"; export TMPDIR=$WORK/tmp; }
 
-# Takes down what is still mounted below the scratch folder, ends what was started, removes it all.
+# Takes down what is still mounted below a folder.
+unmount_below() {
+	local mount
+	awk -v below="$1/" 'index($5, below) == 1 { print $5 }' /proc/self/mountinfo | sort -r |
+		while read -r mount; do umount -l "$(printf '%b' "$mount")"; done
+}
+
+# Ends what was started (its pid in $WORK/NAME.pid), takes down what is still mounted, removes it all.
 scratch_remove() {
-	local pid mount
+	local pid
 	for pid in "$WORK"/*.pid; do
 		[ -e "$pid" ] || continue
 		kill "$(cat "$pid")" 2>/dev/null || true
 		for _ in $(seq 50); do kill -0 "$(cat "$pid")" 2>/dev/null || break; sleep 0.1; done
 	done
-	awk -v work="$WORK/" 'index($5, work) == 1 { print $5 }' /proc/self/mountinfo | sort -r |
-		while read -r mount; do umount -l "$(printf '%b' "$mount")"; done
+	unmount_below "$WORK"
 	# The syncing child of a last command may still hold the store.
 	for _ in $(seq 50); do rm -rf --one-file-system "$WORK" 2>/dev/null && break; sleep 0.1; done
 }
 
 store() { export ORLOP_ROOT=$WORK/store${1:-} ORLOP_RUN=$WORK/run${1:-}; }
+# The store of one test, with what a failed test left mounted. The syncing child of a last command may still be writing to it.
+store_remove() {
+	unmount_below "$WORK"
+	for _ in $(seq 50); do rm -rf --one-file-system "$ORLOP_ROOT" "$ORLOP_RUN" 2>/dev/null && return; sleep 0.1; done
+}
 orlop() { "$ORLOP" "$@"; }
 
 need_root() { [ "$(id -u)" = 0 ] || skip "not root: nothing can be mounted or run"; }

@@ -17,7 +17,7 @@ setup() {
 	need docker-registry skopeo jq
 	store "-$BATS_TEST_NUMBER"
 }
-teardown() { rm -rf --one-file-system "$ORLOP_ROOT" "$ORLOP_RUN"; }
+teardown() { store_remove; }
 
 @test "a pull lists the image under skopeo's id" {
 	check orlop pull "$REGISTRY/busybox"
@@ -115,7 +115,7 @@ teardown() { rm -rf --one-file-system "$ORLOP_ROOT" "$ORLOP_RUN"; }
 	check orlop pull --progress=json "$REGISTRY/odd"
 	[ "$status" -eq 0 ]
 	orlop rmi "$REGISTRY/odd"
-	orlop pull --progress=json "$REGISTRY/odd" 2>"$WORK/progress" >/dev/null
+	orlop pull --progress=json "$REGISTRY/odd" >"$WORK/progress"
 	[ -s "$WORK/progress" ]
 	jq -e . < "$WORK/progress" >/dev/null
 }
