@@ -68,7 +68,8 @@ TOOLS = {
         version=GOBIN + "/containerd --version; mkfs.erofs -V 2>&1 | head -1"),
     "containerd": dict(
         files={"containerd.toml": CONTAINERD_TOML},
-        daemons=[("/usr/bin/containerd -c {w}/containerd.toml", CTR + "version")],
+        # (its own shim, not one that a current containerd put on the PATH)
+        daemons=[("env PATH=/usr/sbin:/usr/bin:/sbin:/bin /usr/bin/containerd -c {w}/containerd.toml", CTR + "version")],
         pull=CTR + "images pull --plain-http --snapshotter overlayfs {ref}",
         run=CTR + "run --rm --snapshotter overlayfs {ref} {id} {cmd}",
         needs=["/usr/bin/containerd", "runc"], version="/usr/bin/containerd --version"),

@@ -19,7 +19,6 @@ typedef struct ol_staging {
 	char *dir;    /* owned: its absolute path */
 	char *rootfs; /* owned: where the root is mounted */
 	bool held;    /* the layers are mounted under the run root, in our name */
-	bool guarded; /* nosuid and nodev: others than a container see it */
 } ol_staging;
 /* rootfs NULL: <dir>/rootfs. */
 int ol_staging_open(ol_session *session, const char *id, const ol_config *config,
@@ -31,8 +30,14 @@ int ol_staging_mount(
 	ol_session *session, ol_staging *stage, const char *id, bool writable, ol_error *err);
 void ol_staging_done(ol_staging *stage);
 
-/* Makes an image visible at target (an existing directory, or made) and records it; *stage is the
- * caller's to end, info too. */
-int ol_mount_image(ol_session *session, const ol_image *image, const char *text, const char *target,
-	bool writable, ol_mount_info *out, ol_staging *stage, ol_error *err);
+/* A mount that was made: its row, and what lies under it. */
+typedef struct ol_mounted {
+	ol_mount_info info; /* owned strings */
+	ol_staging staging;
+} ol_mounted;
+void ol_mounted_done(ol_mounted *mounted);
+/* Makes an image visible at options->dir, a directory that exists or whose parent does, and records
+ * it. */
+int ol_mount_image(ol_session *session, const ol_image *image, const ol_expose_options *options,
+	ol_mounted *out, ol_error *err);
 int ol_unmount_image(ol_session *session, const ol_mount_info *info, ol_error *err);

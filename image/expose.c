@@ -10,39 +10,48 @@
 #include "base/file.h"
 #include "image/container_priv.h"
 
-int ol_mount_image(ol_session *session, const ol_image *image, const char *text, const char *target,
-	bool writable, ol_mount_info *out, ol_staging *stage, ol_error *err)
+void ol_mounted_done(ol_mounted *mounted)
 {
+	ol_mount_info_done(&mounted->info);
+	ol_staging_done(&mounted->staging);
+}
+
+int ol_mount_image(ol_session *session, const ol_image *image, const ol_expose_options *options,
+	ol_mounted *out, ol_error *err)
+{
+	ol_mounted mounted = { .staging = { .dir_fd = -1 } };
+	ol_mount_info *info = &mounted.info;
 	ol_use_id id;
 	int rc = ol_use_id_new(&id, err);
-	ol_mount_info info;
 
 	if (rc < 0)
 		return rc;
-	info = (ol_mount_info){
+	*info = (ol_mount_info){
 		.id = ol_strdup(id.text),
-		.target = ol_strdup(target),
-		.image = ol_strdup(text),
+		.target = ol_strdup(options->dir),
+		.image = ol_strdup(options->image),
 		.root = image->root,
 		.config = image->config_digest,
-		.writable = writable,
+		.writable = options->writable,
 		.created = ol_unix_now(),
 		.boot_id = ol_strdup(ol_store_boot_id(session->store)),
 	};
 	/* The row first: a mount without a row would be nobody's to clean up. */
-	rc = ol_mount_add(session->store, &info, err);
+	rc = ol_mount_add(session->store, info, err);
 	if (rc == OL_OK) {
-		rc = ol_staging_open(session, info.id, image->config, target, stage, err);
+		rc = ol_staging_open(
+			session, info->id, image->config, options->dir, &mounted.staging, err);
 		if (rc == OL_OK)
-			rc = ol_staging_mount(session, stage, info.id, writable, err);
+			rc = ol_staging_mount(
+				session, &mounted.staging, info->id, options->writable, err);
 		if (rc < 0)
-			(void)ol_unmount_image(session, &info, NULL);
+			(void)ol_unmount_image(session, info, NULL);
 	}
 	if (rc < 0) {
-		ol_mount_info_done(&info);
+		ol_mounted_done(&mounted);
 		return rc;
 	}
-	*out = info;
+	*out = mounted;
 	return OL_OK;
 }
 
@@ -58,9 +67,9 @@ int ol_unmount_image(ol_session *session, const ol_mount_info *info, ol_error *e
 
 int ol_expose(ol_session *session, const ol_expose_options *options, char **path, ol_error *err)
 {
+	ol_expose_options resolved = *options;
 	ol_autofree char *target = NULL;
-	ol_staging stage = { .dir_fd = -1 };
-	ol_mount_info info = { 0 };
+	ol_mounted mounted = { 0 };
 	ol_image image = { 0 };
 	int rc = ol_rootfs_sweep(session->store, err);
 
@@ -79,13 +88,13 @@ int ol_expose(ol_session *session, const ol_expose_options *options, char **path
 			options->writable ? "-rw" : "");
 		rc = ol_mkdirs(AT_FDCWD, target, 0755, err);
 	}
+	resolved.dir = target;
 	if (rc == OL_OK)
-		rc = ol_mount_image(session, &image, options->image, target, options->writable,
-			&info, &stage, err);
-	if (rc == OL_OK)
+		rc = ol_mount_image(session, &image, &resolved, &mounted, err);
+	if (rc == OL_OK) {
 		*path = ol_steal(&target);
-	ol_mount_info_done(&info);
-	ol_staging_done(&stage);
+		ol_mounted_done(&mounted);
+	}
 	ol_image_done(&image);
 	return rc;
 }

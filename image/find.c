@@ -2,6 +2,7 @@
  * From what a user types to an image of the store. In this order, as docker has it: a whole digest
  * (image ID, manifest or index), a name, a unique prefix of an image ID or digest.
  */
+#include <assert.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -56,6 +57,7 @@ static int open_manifest(ol_session *session, struct choice choice, ol_image *im
 
 	if (rc < 0)
 		return rc;
+	assert(image->document);
 	if (image->document->kind == OL_DOCUMENT_INDEX)
 		return open_index(session, choice, image, err);
 	if (!ol_document_is_image(image->document))
@@ -246,15 +248,11 @@ int ol_image_find(ol_session *session, const char *text, const ol_platform *plat
 		rc = find_by_name(session, text, &image, &root, &name_error);
 	if (rc == OL_OK) {
 		found = root;
-	} else if (rc != OL_ENOTFOUND && rc != OL_EINVAL) {
-		if (err)
-			*err = name_error;
-		return rc;
-	} else if (is_hex(hex)) {
+	} else if ((rc == OL_ENOTFOUND || rc == OL_EINVAL) && is_hex(hex)) {
 		rc = find_by_prefix(session, hex, &root, &found, err);
 		if (rc < 0 && rc != OL_ENOTFOUND)
 			return rc;
-	} else if (rc == OL_EINVAL) {
+	} else if (rc != OL_ENOTFOUND) {
 		if (err)
 			*err = name_error;
 		return rc;

@@ -1,6 +1,7 @@
 /* `images`: every name and nameless image, with what its manifest and config say. */
 #include "image/list.h"
 
+#include <assert.h>
 #include <fnmatch.h>
 #include <string.h>
 
@@ -88,6 +89,7 @@ static void add(struct list *list, const ol_name_info *info, ol_image *image)
 {
 	struct entry entry = { .image = *image };
 
+	assert(entry.image.config);
 	*image = (ol_image){ 0 };
 	name_entry(&entry, info);
 	entry.row = (ol_image_row){
@@ -206,6 +208,14 @@ static bool matches_label(const ol_config *config, const char *wanted)
 	return false;
 }
 
+/* What a label filter asks, if it is one. */
+static bool has_labels(const ol_config *config, const char *filter)
+{
+	if (strncmp(filter, "label=", 6) == 0)
+		return matches_label(config, filter + 6);
+	return strncmp(filter, "label!=", 7) != 0 || !matches_label(config, filter + 7);
+}
+
 /* What a list of filters comes to, once looked up. */
 struct criteria {
 	int dangling; /* -1: not asked */
@@ -256,7 +266,6 @@ static int read_filter(struct list *list, const char *filter, struct criteria *c
 /* Filters of one key are alternatives, filters of different keys all hold; labels all hold. */
 static bool passes(const struct entry *entry, const struct criteria *c)
 {
-	const ol_config *config = entry->image.config;
 	bool reference_asked = false, reference = false;
 
 	if (c->options->match && !matches_reference(entry, c->options->match))
@@ -271,9 +280,7 @@ static bool passes(const struct entry *entry, const struct criteria *c)
 		if (strncmp(*f, "reference=", 10) == 0) {
 			reference_asked = true;
 			reference = reference || matches_reference(entry, *f + 10);
-		} else if (strncmp(*f, "label=", 6) == 0 && !matches_label(config, *f + 6)) {
-			return false;
-		} else if (strncmp(*f, "label!=", 7) == 0 && matches_label(config, *f + 7)) {
+		} else if (!has_labels(entry->image.config, *f)) {
 			return false;
 		}
 	}

@@ -14,6 +14,7 @@
  */
 #include "image/pull.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -147,6 +148,7 @@ static int add_image(ol_pull_state *pull, const ol_digest *digest, ol_document *
 	rc = ol_document_is_image(document)
 		     ? get_config(pull, &document->config, &image.config, err)
 		     : refuse_artifact(document, err);
+	assert(rc < 0 || image.config);
 	if (rc == OL_OK && want && ol_platform_match(want, &image.config->platform) < 0)
 		rc = ol_fail(err, OL_ENOTFOUND, "is for %s",
 			ol_platform_format(&image.config->platform).text);

@@ -177,7 +177,8 @@ static int receive_and_unpack(struct job *job, ol_unpacked *out, ol_error *err)
 
 	if (rc < 0)
 		return rc;
-	job->resumed = job->received = ol_ingest_present(job->ingest);
+	job->resumed = ol_ingest_present(job->ingest);
+	job->received = job->resumed;
 	job->work->pull->resumed_bytes += job->resumed;
 	job->unwanted = false;
 	tell(job, OL_LAYER_FETCHING);

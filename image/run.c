@@ -129,14 +129,20 @@ static int enter(int *host_fd, ol_error *err)
 	return OL_OK;
 }
 
-static int make_bundle(const ol_staging *stage, const ol_run_options *options,
-	const ol_config *config, const char *id, const char *dir, int dir_fd, ol_bundle **out,
-	ol_error *err)
+/* A bundle to be written: where its root is mounted, and the folder it goes to. */
+struct bundle_place {
+	const char *rootfs, *id;
+	const char *dir; /* absolute */
+	int dir_fd;
+};
+
+static int make_bundle(const struct bundle_place *place, const ol_run_options *options,
+	const ol_config *config, ol_bundle **out, ol_error *err)
 {
 	ol_autofd int rootfs_fd = -1;
 	ol_auto(ol_bundle_free) ol_bundle *bundle = NULL;
 	ol_auto_str ol_str json = OL_STR(OL_CONFIG_BYTES_MAX);
-	int rc = ol_dir_open(AT_FDCWD, stage->rootfs, &rootfs_fd, err);
+	int rc = ol_dir_open(AT_FDCWD, place->rootfs, &rootfs_fd, err);
 
 	if (rc < 0)
 		return rc;
@@ -144,62 +150,74 @@ static int make_bundle(const ol_staging *stage, const ol_run_options *options,
 				   .config = config,
 				   .rootfs_fd = rootfs_fd,
 				   .rootfs_path = "rootfs",
-				   .id = id,
-				   .files_dir = dir,
+				   .id = place->id,
+				   .files_dir = place->dir,
 				   .for_runtime = options->runtime != NULL },
 		&bundle, err);
 	if (rc == OL_OK)
-		rc = ol_bundle_write_files(bundle, dir_fd, err);
+		rc = ol_bundle_write_files(bundle, place->dir_fd, err);
 	if (rc == OL_OK)
 		rc = ol_bundle_format(bundle, &json, err);
 	if (rc == OL_OK)
-		rc = ol_publish(
-			dir_fd, "config.json", ol_buf_view(&json), 0600, OL_PUBLISH_REPLACE, err);
+		rc = ol_publish(place->dir_fd, "config.json", ol_buf_view(&json), 0600,
+			OL_PUBLISH_REPLACE, err);
 	if (rc == OL_OK)
 		*out = ol_steal(&bundle);
 	return rc;
 }
 
-static int launch(ol_session *session, const ol_staging *stage, const ol_run_options *options,
-	const ol_config *config, ol_container_info *info, int *status, ol_error *err)
+/* One run, from its container's row on. */
+struct running {
+	ol_session *session;
+	const ol_run_options *options;
+	const ol_config *config;
+	ol_container_info info; /* owned strings */
+	ol_staging staging;
+	int status;
+};
+
+static int launch(struct running *run, ol_error *err)
 {
+	const ol_run_options *options = run->options;
+	const ol_staging *staging = &run->staging;
+	const struct bundle_place place = { staging->rootfs, run->info.id, staging->dir,
+		staging->dir_fd };
 	ol_auto(ol_bundle_free) ol_bundle *bundle = NULL;
-	int rc = make_bundle(
-		stage, options, config, info->id, stage->dir, stage->dir_fd, &bundle, err);
+	int rc = make_bundle(&place, options, run->config, &bundle, err);
 
 	if (rc < 0)
 		return rc;
-	info->state = OL_CONTAINER_RUNNING;
-	info->started = ol_unix_now();
-	rc = ol_container_update(session->store, info, err);
+	run->info.state = OL_CONTAINER_RUNNING;
+	run->info.started = ol_unix_now();
+	rc = ol_container_update(run->session->store, &run->info, err);
 	if (rc < 0)
 		return rc;
 	return ol_launch(bundle,
-		&(ol_launch_options){ .id = info->id,
-			.rootfs_path = stage->rootfs,
-			.bundle_path = stage->dir,
-			.run_dir = ol_store_run_dir(session->store),
+		&(ol_launch_options){ .id = run->info.id,
+			.rootfs_path = staging->rootfs,
+			.bundle_path = staging->dir,
+			.run_dir = ol_store_run_dir(run->session->store),
 			.runtime = options->runtime,
 			.tty = options->container.tty,
 			.interactive = options->container.interactive,
 			.log_fd = -1 },
-		status, err);
+		&run->status, err);
 }
 
 /* enter … leave. The launch's words survive, the first failure counts. */
-static int run_inside(ol_session *session, ol_staging *stage, const ol_run_options *options,
-	const ol_config *config, ol_container_info *info, int *status, ol_error *err)
+static int run_inside(struct running *run, ol_error *err)
 {
+	const char *rootfs = run->staging.rootfs;
 	int host_fd = -1;
 	int rc = enter(&host_fd, err);
 
 	if (rc < 0)
 		return rc;
-	rc = ol_staging_mount(session, stage, info->id, true, err);
+	rc = ol_staging_mount(run->session, &run->staging, run->info.id, true, err);
 	if (rc == OL_OK) {
-		rc = launch(session, stage, options, config, info, status, err);
-		if (umount2(stage->rootfs, MNT_DETACH | UMOUNT_NOFOLLOW) < 0 && rc == OL_OK)
-			rc = ol_fail_sys(err, "umount %s", stage->rootfs);
+		rc = launch(run, err);
+		if (umount2(rootfs, MNT_DETACH | UMOUNT_NOFOLLOW) < 0 && rc == OL_OK)
+			rc = ol_fail_sys(err, "umount %s", rootfs);
 	}
 	if (setns(host_fd, CLONE_NEWNS) < 0 && rc == OL_OK)
 		rc = ol_fail_sys(err, "back to the host's mount namespace");
@@ -215,54 +233,54 @@ static int forget(ol_session *session, const char *id, ol_error *err)
 	return rc < 0 ? rc : ol_container_remove(session->store, id, err);
 }
 
-static int leave(ol_session *session, const ol_staging *stage, const ol_run_options *options,
-	ol_container_info *info, int status, bool started, ol_error *err)
+static int leave(struct running *run, bool started, ol_error *err)
 {
+	ol_store *store = run->session->store;
 	int rc = OL_OK;
 
-	if (stage->held)
-		rc = ol_rootfs_unmount(session->store, info->id, stage->rootfs, err);
+	if (run->staging.held)
+		rc = ol_rootfs_unmount(store, run->info.id, run->staging.rootfs, err);
 	if (rc < 0)
 		return rc;
 	/* A container that never started is of no use to anyone. */
-	if (options->remove || !started)
-		return forget(session, info->id, err);
-	info->state = OL_CONTAINER_EXITED;
-	info->exit_status = status;
-	info->finished = ol_unix_now();
-	return ol_container_update(session->store, info, err);
+	if (run->options->remove || !started)
+		return forget(run->session, run->info.id, err);
+	run->info.state = OL_CONTAINER_EXITED;
+	run->info.exit_status = run->status;
+	run->info.finished = ol_unix_now();
+	return ol_container_update(store, &run->info, err);
 }
 
-static int run_container(ol_session *session, const ol_run_options *options, const ol_image *image,
-	ol_container_info *info, int *status, ol_error *err)
+static int run_container(struct running *run, ol_error *err)
 {
-	ol_staging stage = { .dir_fd = -1 };
 	ol_error after = { 0 };
 	int rc, end;
 
-	rc = write_cidfile(options->cidfile, info->id, err);
+	rc = write_cidfile(run->options->cidfile, run->info.id, err);
 	if (rc == OL_OK)
-		rc = ol_staging_open(session, info->id, image->config, NULL, &stage, err);
+		rc = ol_staging_open(
+			run->session, run->info.id, run->config, NULL, &run->staging, err);
 	if (rc == OL_OK)
-		rc = ol_staging_hold(session, &stage, info->id, true, err);
+		rc = ol_staging_hold(run->session, &run->staging, run->info.id, true, err);
 	if (rc == OL_OK)
-		rc = run_inside(session, &stage, options, image->config, info, status, err);
-	end = leave(session, &stage, options, info, *status, rc == OL_OK, &after);
+		rc = run_inside(run, err);
+	end = leave(run, rc == OL_OK, &after);
 	if (rc == OL_OK && end < 0) {
 		rc = end;
 		if (err)
 			*err = after;
 	}
-	ol_staging_done(&stage);
+	ol_staging_done(&run->staging);
 	return rc;
 }
 
 int ol_run(ol_session *session, const ol_run_options *options, int *status, ol_error *err)
 {
-	ol_container_info info = { 0 };
+	struct running run = {
+		.session = session, .options = options, .staging = { .dir_fd = -1 }
+	};
 	ol_image image = { 0 };
 	ol_use_id id;
-	int result = 0;
 	int rc = ol_rootfs_sweep(session->store, err);
 
 	if (rc == OL_OK)
@@ -270,14 +288,39 @@ int ol_run(ol_session *session, const ol_run_options *options, int *status, ol_e
 	if (rc == OL_OK)
 		rc = ol_use_id_new(&id, err);
 	if (rc == OL_OK)
-		rc = add_container(session, options, &image, &id, &info, err);
+		rc = add_container(session, options, &image, &id, &run.info, err);
+	if (rc == OL_OK) {
+		run.config = image.config;
+		rc = run_container(&run, err);
+	}
 	if (rc == OL_OK)
-		rc = run_container(session, options, &image, &info, &result, err);
-	if (rc == OL_OK)
-		*status = result;
-	ol_container_info_done(&info);
+		*status = run.status;
+	ol_container_info_done(&run.info);
 	ol_image_done(&image);
 	return rc;
+}
+
+/* The folder for a bundle, made if needed, with no bundle in it yet. path is owned. */
+static int take_folder(const char *dir, int *dir_fd, char **path, ol_error *err)
+{
+	ol_autofd int fd = -1;
+	int rc = ol_mkdirs(AT_FDCWD, dir, 0700, err);
+
+	if (rc == OL_OK)
+		rc = ol_dir_open(AT_FDCWD, dir, &fd, err);
+	if (rc < 0)
+		return rc;
+	if (faccessat(fd, "config.json", F_OK, 0) == 0) {
+		ol_fail(err, OL_EEXISTS, "%s holds a bundle already", dir);
+		return ol_hint(err, OL_EEXISTS,
+			"end it with `orlop umount %s` and remove the folder, or name another",
+			dir);
+	}
+	*path = realpath(dir, NULL);
+	if (!*path)
+		return ol_fail_sys(err, "%s", dir);
+	*dir_fd = ol_steal_fd(&fd);
+	return OL_OK;
 }
 
 int ol_make_bundle(
@@ -286,36 +329,27 @@ int ol_make_bundle(
 	ol_autofree char *path = NULL, *rootfs = NULL;
 	ol_auto(ol_bundle_free) ol_bundle *bundle = NULL;
 	ol_autofd int dir_fd = -1;
-	ol_staging stage = { .dir_fd = -1 };
+	ol_mounted mounted = { 0 };
 	ol_image image = { 0 };
-	ol_mount_info info = { 0 };
 	int rc = find_or_pull(session, options, &image, err);
 
 	if (rc == OL_OK)
-		rc = ol_mkdirs(AT_FDCWD, dir, 0700, err);
-	if (rc == OL_OK)
-		rc = ol_dir_open(AT_FDCWD, dir, &dir_fd, err);
-	if (rc == OL_OK && faccessat(dir_fd, "config.json", F_OK, 0) == 0) {
-		ol_fail(err, OL_EEXISTS, "%s holds a bundle already", dir);
-		rc = ol_hint(err, OL_EEXISTS,
-			"end it with `orlop umount %s` and remove the folder, or name another",
-			dir);
-	}
-	if (rc == OL_OK && !(path = realpath(dir, NULL)))
-		rc = ol_fail_sys(err, "%s", dir);
+		rc = take_folder(dir, &dir_fd, &path, err);
 	if (rc == OL_OK) {
 		rootfs = ol_text("%s/rootfs", path);
-		rc = ol_mount_image(
-			session, &image, options->image, rootfs, true, &info, &stage, err);
+		rc = ol_mount_image(session, &image,
+			&(ol_expose_options){
+				.image = options->image, .dir = rootfs, .writable = true },
+			&mounted, err);
 	}
 	if (rc == OL_OK) {
-		rc = make_bundle(
-			&stage, options, image.config, info.id, path, dir_fd, &bundle, err);
+		const struct bundle_place place = { rootfs, mounted.info.id, path, dir_fd };
+
+		rc = make_bundle(&place, options, image.config, &bundle, err);
 		if (rc < 0)
-			(void)ol_unmount_image(session, &info, NULL);
+			(void)ol_unmount_image(session, &mounted.info, NULL);
+		ol_mounted_done(&mounted);
 	}
-	ol_mount_info_done(&info);
-	ol_staging_done(&stage);
 	ol_image_done(&image);
 	return rc;
 }

@@ -125,7 +125,7 @@ const char *ol_session_driver(ol_session *session, const char **why)
 			(int)sizeof session->driver_why - 1, err.text);
 	if (why)
 		*why = session->driver_why;
-	return rc < 0 ? NULL : driver->name;
+	return rc == OL_OK && driver ? driver->name : NULL;
 }
 
 static int detach(void *ctx)

@@ -70,7 +70,6 @@ static ol_rootfs_options rootfs_options(const ol_staging *stage, const char *id,
 		.state_fd = stage->dir_fd,
 		.writable = writable,
 		.held = stage->held,
-		.guarded = stage->guarded,
 		.target = stage->rootfs,
 	};
 }
