@@ -251,7 +251,7 @@ static int pull_layer(struct job *job, ol_error *err)
 		.done = arrived_elsewhere,
 		.ctx = job,
 	};
-	ol_unpacked unpacked;
+	ol_unpacked unpacked = { 0 };
 	int rc = lease_layer(job, err);
 
 	if (rc == OL_OK && ol_layer_is_usable(job->work->pull, &job->diff_id)) {
