@@ -8,6 +8,7 @@
  * More layers are fetched than decoded: the network stays busy while processors are. The first
  *failure stops all.
  */
+#include <assert.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <stdatomic.h>
@@ -212,6 +213,7 @@ static int publish(struct job *job, const ol_unpacked *unpacked, ol_error *err)
 	};
 	int rc = OL_OK;
 
+	assert(built->driver);
 	(void)snprintf(info.driver, sizeof info.driver, "%s", built->driver);
 	(void)snprintf(info.media_type, sizeof info.media_type, "%s", job->blob->media_type);
 	(void)snprintf(info.origin, sizeof info.origin, "%s", ol_ref_name(&pull->ref).text);
