@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/file.h"
+#include "exec/launch.h"
 #include "image/container_priv.h"
 
 struct filter {
@@ -73,6 +74,8 @@ int ol_remove_container(ol_session *session, const char *name, bool force, ol_er
 			rc = kill_supervisor(&info, err);
 		}
 	}
+	if (rc == OL_OK)
+		ol_launch_clean(info.id);
 	dir = ol_text("containers/%s", info.id);
 	rootfs = ol_text("%s/%s/rootfs", ol_store_root(session->store), dir);
 	if (rc == OL_OK)

@@ -134,6 +134,7 @@ struct bundle_place {
 	const char *rootfs, *id;
 	const char *dir; /* absolute */
 	int dir_fd;
+	bool for_runtime; /* another program will run it */
 };
 
 static int make_bundle(const struct bundle_place *place, const ol_run_options *options,
@@ -152,7 +153,7 @@ static int make_bundle(const struct bundle_place *place, const ol_run_options *o
 				   .rootfs_path = "rootfs",
 				   .id = place->id,
 				   .files_dir = place->dir,
-				   .for_runtime = options->runtime != NULL },
+				   .for_runtime = place->for_runtime },
 		&bundle, err);
 	if (rc == OL_OK)
 		rc = ol_bundle_write_files(bundle, place->dir_fd, err);
@@ -181,7 +182,7 @@ static int launch(struct running *run, ol_error *err)
 	const ol_run_options *options = run->options;
 	const ol_staging *staging = &run->staging;
 	const struct bundle_place place = { staging->rootfs, run->info.id, staging->dir,
-		staging->dir_fd };
+		staging->dir_fd, options->runtime != NULL };
 	ol_auto(ol_bundle_free) ol_bundle *bundle = NULL;
 	int rc = make_bundle(&place, options, run->config, &bundle, err);
 
@@ -200,7 +201,8 @@ static int launch(struct running *run, ol_error *err)
 			.runtime = options->runtime,
 			.tty = options->container.tty,
 			.interactive = options->container.interactive,
-			.log_fd = -1 },
+			.log_fd = -1,
+			.listener = &run->session->options.listener },
 		&run->status, err);
 }
 
@@ -343,7 +345,7 @@ int ol_make_bundle(
 			&mounted, err);
 	}
 	if (rc == OL_OK) {
-		const struct bundle_place place = { rootfs, mounted.info.id, path, dir_fd };
+		const struct bundle_place place = { rootfs, mounted.info.id, path, dir_fd, true };
 
 		rc = make_bundle(&place, options, image.config, &bundle, err);
 		if (rc < 0)

@@ -10,6 +10,7 @@
 
 #include "base/alloc.h"
 #include "base/file.h"
+#include "exec/launch.h"
 #include "fetch/credentials.h"
 #include "image/session_priv.h"
 #include "snapshot/decode.h"
@@ -145,10 +146,21 @@ int ol_verify(
 	return rc;
 }
 
+static int clean_dead(void *ctx, const ol_container_info *info, ol_error *err)
+{
+	(void)ctx;
+	(void)err;
+	if (info->state == OL_CONTAINER_EXITED || !ol_process_alive(info->pid, info->pid_start))
+		ol_launch_clean(info->id);
+	return OL_OK;
+}
+
 int ol_collect(ol_session *session, ol_gc_result *out, ol_error *err)
 {
 	int rc = ol_rootfs_sweep(session->store, err);
 
+	if (rc == OL_OK)
+		rc = ol_container_each(session->store, clean_dead, NULL, err);
 	return rc < 0 ? rc : ol_gc(session->store, session->options.cancel, out, err);
 }
 
