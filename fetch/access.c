@@ -201,29 +201,25 @@ static int reload(ol_registry *registry, ol_access *access, bool *again, ol_erro
 static int take_bearer(ol_registry *registry, ol_access *access, ol_challenge *challenge,
 	ol_access_use *use, bool *again, ol_error *err)
 {
+	bool first = access->scheme != OL_AUTH_BEARER;
 	bool wider = challenge->scope && !same_text(challenge->scope, access->scope);
+	bool invalid = challenge->error && strcmp(challenge->error, "insufficient_scope") != 0;
+	bool old = ol_now_ms() >= access->renew_at_ms;
 	int rc;
 
-	if (access->scheme != OL_AUTH_BEARER) {
+	if (first) {
 		rc = load_credentials(registry, access, err);
 		if (rc < 0)
 			return rc;
 		access->scheme = OL_AUTH_BEARER;
-		*again = true;
 	} else if (access->credentials.registry_token) {
-		return OL_OK;
-	} else if (wider) {
-		*again = true;
-	} else if (!use->renewed && challenge->error &&
-		   strcmp(challenge->error, "insufficient_scope") != 0) {
+		return OL_OK; /* there is no other */
+	} else if (!wider) {
+		if (use->renewed || !(invalid || old))
+			return OL_OK;
 		use->renewed = true;
-		*again = true;
-	} else if (!use->renewed && ol_now_ms() >= access->renew_at_ms) {
-		use->renewed = true;
-		*again = true;
 	}
-	if (!*again)
-		return OL_OK;
+	*again = true;
 	replace(&access->realm, &challenge->realm);
 	replace(&access->service, &challenge->service);
 	if (challenge->scope)

@@ -24,7 +24,9 @@ static bool more(const struct cursor *c)
 
 static char peek(const struct cursor *c)
 {
-	return more(c) ? c->text.data[c->at] : '\0';
+	if (!more(c))
+		return '\0';
+	return c->text.data[c->at];
 }
 
 static bool is_tchar(char ch)

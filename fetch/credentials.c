@@ -85,49 +85,53 @@ static int load_file(const char *path, ol_docker_config *out, ol_error *err)
 	return rc < 0 ? ol_wrap(err, rc, "%s", path) : OL_OK;
 }
 
+/* What is looked for, and what was found. */
+struct search {
+	const ol_credential_options *options;
+	const char *host, *path;
+	ol_credentials found; /* owned */
+	bool done;
+};
+
 /* A helper that fails is a warning: there may be other sources, and the image may be public. */
-static bool ask_helpers(const ol_credential_options *options, const ol_docker_config *config,
-	const char *host, ol_credentials *out)
+static void ask_helpers(struct search *search, const ol_docker_config *config)
 {
 	const char *suffix;
 
-	for (unsigned i = 0;; i++) {
+	for (unsigned i = 0; !search->done; i++) {
 		ol_autofree char *server = NULL;
-		bool found = false;
 		ol_error err = { 0 };
 
-		if (!ol_docker_config_helper(config, host, i, &suffix, &server))
-			return false;
-		if (ol_credential_helper_get(suffix, server, out, &found, &err) < 0)
-			ol_tell_text(options->listener, OL_EVENT_WARNING,
+		if (!ol_docker_config_helper(config, search->host, i, &suffix, &server))
+			return;
+		if (ol_credential_helper_get(suffix, server, &search->found, &search->done, &err) <
+			0)
+			ol_tell_text(search->options->listener, OL_EVENT_WARNING,
 				"%s: going on without its credentials", err.text);
-		if (found) {
-			out->source = ol_text("docker-credential-%s", suffix);
-			return true;
-		}
+		if (search->done)
+			search->found.source = ol_text("docker-credential-%s", suffix);
 	}
 }
 
-static int find_in(const ol_credential_options *options, const ol_docker_config *config,
-	const char *source, const char *host, const char *path, ol_credentials *out, bool *found,
-	ol_error *err)
+static int find_in(
+	struct search *search, const ol_docker_config *config, const char *source, ol_error *err)
 {
 	int rc;
 
-	*found = ask_helpers(options, config, host, out);
-	if (*found)
+	ask_helpers(search, config);
+	if (search->done)
 		return OL_OK;
-	rc = ol_docker_config_find(config, host, path, out, found, err);
+	rc = ol_docker_config_find(
+		config, search->host, search->path, &search->found, &search->done, err);
 	if (rc < 0)
 		return ol_wrap(err, rc, "%s", source);
-	if (*found)
-		out->source = ol_strdup(source);
+	if (search->done)
+		search->found.source = ol_strdup(source);
 	return OL_OK;
 }
 
-/* A file that was only looked for never fails. */
-static int find_in_file(const ol_credential_options *options, const char *file, bool wanted,
-	const char *host, const char *path, ol_credentials *out, bool *found, ol_error *err)
+/* A file that was only looked for, not wanted by name, never fails. */
+static int find_in_file(struct search *search, const char *file, bool wanted, ol_error *err)
 {
 	ol_docker_config config = { 0 };
 	ol_error why = { 0 };
@@ -137,7 +141,7 @@ static int find_in_file(const ol_credential_options *options, const char *file, 
 		return OL_OK;
 	rc = load_file(file, &config, &why);
 	if (rc == OL_OK)
-		rc = find_in(options, &config, file, host, path, out, found, &why);
+		rc = find_in(search, &config, file, &why);
 	ol_docker_config_done(&config);
 	if (rc == OL_OK || (rc == OL_ENOTFOUND && !wanted))
 		return OL_OK;
@@ -146,12 +150,12 @@ static int find_in_file(const ol_credential_options *options, const char *file, 
 			*err = why;
 		return rc;
 	}
-	ol_tell_text(options->listener, OL_EVENT_WARNING, "%s: going on without it", why.text);
+	ol_tell_text(
+		search->options->listener, OL_EVENT_WARNING, "%s: going on without it", why.text);
 	return OL_OK;
 }
 
-static int find_in_env(const ol_credential_options *options, const char *host, const char *path,
-	ol_credentials *out, bool *found, ol_error *err)
+static int find_in_env(struct search *search, ol_error *err)
 {
 	const char *text = env("DOCKER_AUTH_CONFIG");
 	ol_docker_config config = { 0 };
@@ -164,7 +168,7 @@ static int find_in_env(const ol_credential_options *options, const char *host, c
 	rc = ol_docker_config_parse(ol_view_of(text), &config, err);
 	if (rc < 0)
 		return ol_wrap(err, rc, "DOCKER_AUTH_CONFIG");
-	rc = find_in(options, &config, "DOCKER_AUTH_CONFIG", host, path, out, found, err);
+	rc = find_in(search, &config, "DOCKER_AUTH_CONFIG", err);
 	ol_docker_config_done(&config);
 	return rc;
 }
@@ -185,26 +189,23 @@ int ol_credentials_find(const ol_credential_options *options, const char *host, 
 	ol_autofree char *runtime = runtime_file();
 	ol_autofree char *config = config_file();
 	const char *const looked_for[] = { docker, runtime, config };
-	ol_credentials credentials = { 0 };
-	bool found = false;
+	struct search search = { .options = options, .host = host, .path = path };
 	int rc;
 
 	if (options->creds) {
 		from_creds(options->creds, out);
 		return OL_OK;
 	}
-	rc = find_in_file(
-		options, chosen_file(options), true, host, path, &credentials, &found, err);
-	if (rc == OL_OK && !found)
-		rc = find_in_env(options, host, path, &credentials, &found, err);
-	for (size_t i = 0; i < 3 && rc == OL_OK && !found; i++)
-		rc = find_in_file(
-			options, looked_for[i], false, host, path, &credentials, &found, err);
+	rc = find_in_file(&search, chosen_file(options), true, err);
+	if (rc == OL_OK && !search.done)
+		rc = find_in_env(&search, err);
+	for (size_t i = 0; i < 3 && rc == OL_OK && !search.done; i++)
+		rc = find_in_file(&search, looked_for[i], false, err);
 	if (rc < 0) {
-		ol_credentials_done(&credentials);
+		ol_credentials_done(&search.found);
 		return rc;
 	}
-	*out = credentials;
+	*out = search.found;
 	return OL_OK;
 }
 
@@ -246,7 +247,7 @@ static int edit_begin(const ol_credential_options *options, struct edit *edit, o
 	int rc = own_file(options, &edit->file, err);
 
 	edit->dir_fd = -1;
-	if (rc < 0)
+	if (rc < 0 || !edit->file)
 		return rc;
 	slash = strrchr(edit->file, '/');
 	edit->name = slash ? slash + 1 : edit->file;
@@ -340,7 +341,7 @@ int ol_credentials_erase(
 	bool helped = false, listed = false;
 	int rc = own_file(options, &file, err);
 
-	if (rc == OL_OK && access(file, F_OK) < 0)
+	if (file && access(file, F_OK) < 0)
 		return ol_fail(err, OL_ENOTFOUND, "not logged in to %s",
 			host); /* and nothing is made for that */
 	edit.dir_fd = -1;

@@ -29,9 +29,12 @@ static void add_code(ol_str *out, const char *code)
 	ol_auto_str ol_str words = OL_STR(64);
 
 	for (const char *p = code; *p && words.size < 64; p++) {
-		char c = *p == '_' ? ' ' : *p;
-
-		(void)ol_str_addc(&words, c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c);
+		if (*p == '_')
+			(void)ol_str_addc(&words, ' ');
+		else if (*p >= 'A' && *p <= 'Z')
+			(void)ol_str_addc(&words, (char)(*p - 'A' + 'a'));
+		else
+			(void)ol_str_addc(&words, *p);
 	}
 	add_text(out, ol_buf_view(&words));
 }

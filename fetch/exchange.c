@@ -149,6 +149,12 @@ static bool worth_retry(const ol_reply *reply)
 	       reply->outcome == OL_OUTCOME_STALLED;
 }
 
+static bool refused_tls(const char *url, const ol_reply *reply)
+{
+	return ol_url_is_https(url) &&
+	       (reply->outcome == OL_OUTCOME_NOT_TLS || reply->outcome == OL_OUTCOME_UNREACHED);
+}
+
 /* No whole reply came. FINAL is never its answer. */
 static int failed(struct turn *turn, int rc, ol_error *err)
 {
@@ -158,24 +164,24 @@ static int failed(struct turn *turn, int rc, ol_error *err)
 
 	if (reply->handed_bytes)
 		return no_reply(turn->host, reply, rc, err);
-	if (turn->at_home &&
-		(reply->outcome == OL_OUTCOME_NOT_TLS || reply->outcome == OL_OUTCOME_UNREACHED) &&
-		ol_url_is_https(turn->url) && ol_host_fall_back(turn->host)) {
+	if (turn->at_home && refused_tls(turn->url, reply) &&
+		ol_host_fall_back(turn->host, reply->outcome == OL_OUTCOME_UNREACHED)) {
 		go_home(turn);
 		return AGAIN;
 	}
 	if (!worth_retry(reply))
 		return no_reply(turn->host, reply, rc, err);
+	if (turn->at_home && reply->outcome == OL_OUTCOME_UNREACHED)
+		ol_host_unreached(turn->host);
 	waited = wait_before_retry(
 		turn->registry, turn->host, reply, turn->ask->patience, &again, err);
 	if (waited < 0)
 		return waited;
 	if (!again)
 		return no_reply(turn->host, reply, rc, err);
-	if (!turn->at_home) {
+	if (!turn->at_home)
 		forget_location(turn);
-		go_home(turn);
-	}
+	go_home(turn);
 	return AGAIN;
 }
 

@@ -82,6 +82,14 @@ void ol_host_free(ol_host *host)
 	free(host);
 }
 
+/* "host:5000" or "[::1]:5000", not "[::1]". */
+static bool has_port(const char *name)
+{
+	const char *colon = strrchr(name, ':');
+
+	return colon && !strchr(colon, ']');
+}
+
 char *ol_host_base(ol_host *host)
 {
 	ol_scheme scheme;
@@ -89,28 +97,41 @@ char *ol_host_base(ol_host *host)
 	pthread_mutex_lock(&host->lock);
 	scheme = host->scheme;
 	pthread_mutex_unlock(&host->lock);
-	return ol_text("%s://%s", scheme == OL_SCHEME_HTTP ? "http" : "https", host->name);
+	return ol_text("%s://%s",
+		scheme == OL_SCHEME_HTTP || scheme == OL_SCHEME_TRY_HTTP ? "http" : "https",
+		host->name);
 }
 
 void ol_host_answered(ol_host *host, const char *url)
 {
 	pthread_mutex_lock(&host->lock);
-	if (host->scheme == OL_SCHEME_UNKNOWN)
+	if (host->scheme == OL_SCHEME_UNKNOWN || host->scheme == OL_SCHEME_TRY_HTTP)
 		host->scheme = ol_url_is_https(url) ? OL_SCHEME_HTTPS : OL_SCHEME_HTTP;
 	pthread_mutex_unlock(&host->lock);
 }
 
-bool ol_host_fall_back(ol_host *host)
+bool ol_host_fall_back(ol_host *host, bool refused)
 {
 	bool may;
 
+	/* Without a port in its name http is another port, where somebody may be. */
+	if (!host->may_be_plain || (refused && has_port(host->name)))
+		return false;
 	/* Never after TLS was spoken once: that would be somebody in between. */
 	pthread_mutex_lock(&host->lock);
-	may = host->may_be_plain && host->scheme != OL_SCHEME_HTTPS;
-	if (may)
-		host->scheme = OL_SCHEME_HTTP;
+	may = host->scheme != OL_SCHEME_HTTPS;
+	if (host->scheme == OL_SCHEME_UNKNOWN)
+		host->scheme = OL_SCHEME_TRY_HTTP;
 	pthread_mutex_unlock(&host->lock);
 	return may;
+}
+
+void ol_host_unreached(ol_host *host)
+{
+	pthread_mutex_lock(&host->lock);
+	if (host->scheme == OL_SCHEME_TRY_HTTP)
+		host->scheme = OL_SCHEME_UNKNOWN;
+	pthread_mutex_unlock(&host->lock);
 }
 
 bool ol_host_penalise(ol_host *host, uint64_t until_ms)

@@ -16,6 +16,7 @@ typedef enum ol_scheme {
 	OL_SCHEME_UNKNOWN, /* https is tried first */
 	OL_SCHEME_HTTPS,
 	OL_SCHEME_HTTP,
+	OL_SCHEME_TRY_HTTP, /* https was not answered */
 } ol_scheme;
 
 typedef struct ol_host {
@@ -43,8 +44,11 @@ void ol_host_free(ol_host *host);
 char *ol_host_base(ol_host *host);
 /* A reply came by this URL: from now on the host has that scheme. */
 void ol_host_answered(ol_host *host, const char *url);
-/* TLS was not answered. True when plain HTTP may be tried instead: from now on it will be. */
-bool ol_host_fall_back(ol_host *host);
+/* Nobody answered https with TLS (refused: nobody was there at all). True when plain HTTP may be
+ * tried instead: from now on it will be, until somebody answers by one or the other. */
+bool ol_host_fall_back(ol_host *host, bool refused);
+/* Nobody answered http: what was tried last proves nothing. */
+void ol_host_unreached(ol_host *host);
 /* No request before until_ms. True when that is news (and worth telling). */
 bool ol_host_penalise(ol_host *host, uint64_t until_ms);
 uint64_t ol_host_penalty(ol_host *host);

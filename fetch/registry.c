@@ -246,6 +246,7 @@ int ol_registry_get_manifest(ol_registry *registry, const ol_ref *ref, const ol_
 	return OL_OK;
 }
 
+/* NOLINTNEXTLINE(readability-function-size): ranges and their count are one parameter in two. */
 int ol_registry_get_blob(ol_registry *registry, const ol_ref *ref, const ol_descriptor *blob,
 	const ol_fetch_range *ranges, size_t range_count, const ol_blob_target *target,
 	ol_error *err)

@@ -8,7 +8,7 @@
 #include "manifest/json.h"
 
 #define LIFE_SECONDS_DEFAULT 60
-#define LIFE_SECONDS_MAX     (30 * 24 * 3600)
+#define LIFE_SECONDS_MAX     ((int64_t)30 * 24 * 3600)
 #define SLACK_MS_MAX         30000
 
 void ol_secret_free(char *text)
@@ -45,7 +45,7 @@ static uint64_t renewal(const ol_json *root, int64_t now)
 	int64_t life = LIFE_SECONDS_DEFAULT;
 	uint64_t ms, slack;
 
-	if (said > LIFE_SECONDS_MAX)
+	if (said > (double)LIFE_SECONDS_MAX)
 		life = LIFE_SECONDS_MAX;
 	else if (said >= 1)
 		life = (int64_t)said;

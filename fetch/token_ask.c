@@ -147,13 +147,13 @@ int ol_token_fetch(ol_registry *registry, const ol_token_ask *ask, ol_token *out
 	const char *refresh = ask->refresh ? ask->refresh : credentials->identity_token;
 	bool secret = refresh || credentials->user;
 	ol_reply reply = { 0 };
-	ol_host *host;
+	ol_host *host = NULL;
 	int rc = check_realm(ask, secret, err);
 
 	if (rc == OL_OK)
 		rc = ol_host_of_url(registry, ask->realm, &host, err);
-	if (rc < 0)
-		return rc;
+	if (!host)
+		return rc; /* which says why */
 	if (refresh)
 		rc = post(registry, host, ask, refresh, &reply, err);
 	else

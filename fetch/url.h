@@ -10,7 +10,7 @@
  * name, password or fragment inside is dropped. *out is owned by the caller. OL_EINVAL. */
 int ol_url_join(const char *base, const char *location, char **out, ol_error *err);
 /* "host:port" in lower case, the port always there; owned by the caller. OL_EINVAL. */
-int ol_url_authority(const char *url, char **out, ol_error *err);
+int ol_url_authority(const char *text, char **out, ol_error *err);
 /* Scheme, host and port are the same: credentials may go along. */
 bool ol_url_same_origin(const char *a, const char *b);
 bool ol_url_is_https(const char *url);
@@ -18,4 +18,4 @@ bool ol_url_is_https(const char *url);
 bool ol_url_is_loopback(const char *url);
 /* Without query (which may be signed: a secret), user or fragment: fit to be shown. Owned by the
  * caller. */
-char *ol_url_shown(const char *url);
+char *ol_url_shown(const char *text);

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -71,6 +72,8 @@ static inline void fake_start(struct fake *fake, const char *scenario, const cha
 	fake->pid = fork();
 	assert_true(fake->pid >= 0);
 	if (fake->pid == 0) {
+		(void)prctl(
+			PR_SET_PDEATHSIG, SIGKILL); /* a test that fails leaves nothing behind */
 		(void)dup2(in[0], 0);
 		(void)dup2(out[1], 1);
 		(void)execv(script, (char *const *)argv);

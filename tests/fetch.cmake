@@ -8,7 +8,7 @@ endforeach()
 
 # The client against tests/fake_registry (python3) and, where it is installed, Debian's docker-registry; credentials with helpers
 # that are scripts.
-foreach(name IN ITEMS registry blob_fetch)
+foreach(name IN ITEMS registry blob_fetch tls)
 	orlop_test(${name} orlop_fetch)
 	target_compile_definitions(test_${name} PRIVATE FAKE_SOURCE_DIR="${CMAKE_CURRENT_LIST_DIR}/..")
 endforeach()
