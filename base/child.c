@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/close_range.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
@@ -64,6 +65,9 @@ static void become(const struct plan *plan)
 	for (int i = 0; i < 3; i++)
 		if (dup2(moved[i], i) < 0)
 			return;
+	/* What we were born with ourselves may lack O_CLOEXEC. */
+	if (close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) < 0)
+		return;
 	if (o->prepare && o->prepare(o->ctx) < 0)
 		return;
 	(void)execve(plan->path, plan->argv, plan->env);

@@ -187,9 +187,48 @@ int ol_publish(int dir_fd, const char *name, ol_view content, mode_t mode, int f
 	return rc;
 }
 
-/* Empties the directory fd, which it takes. Depth is bounded by what the kernel lets anybody make;
- * each level holds one descriptor. */
-static int empty_dir(int fd, dev_t dev, ol_error *err)
+/*
+ * Removal goes down a tree with one descriptor a level. What lies deeper than LEVELS_MAX, which a
+ * container may have made on purpose, is first moved up to the top of the tree, where a later round
+ * finds it.
+ */
+#define LEVELS_MAX 64
+
+struct removal {
+	int top_fd; /* lent */
+	dev_t dev;
+	unsigned moved; /* how many were moved up, for names */
+};
+
+static int empty_dir(struct removal *removal, int fd, unsigned level, ol_error *err);
+
+static int remove_sub(
+	struct removal *removal, int fd, const char *name, unsigned level, ol_error *err)
+{
+	ol_autofd int sub = openat(fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct stat st;
+	int rc;
+
+	if (sub < 0 || fstat(sub, &st) < 0)
+		return ol_fail_sys(err, "remove %s", name);
+	if (st.st_dev != removal->dev)
+		return ol_fail(err, OL_EBUSY, "remove %s: something is mounted there", name);
+	if (level == LEVELS_MAX) {
+		char up[64];
+
+		(void)snprintf(up, sizeof up, ".deep-%u", removal->moved++);
+		return renameat2(fd, name, removal->top_fd, up, RENAME_NOREPLACE) < 0
+			       ? ol_fail_sys(err, "move %s", name)
+			       : OL_OK;
+	}
+	rc = empty_dir(removal, ol_steal_fd(&sub), level + 1, err);
+	if (rc == OL_OK && unlinkat(fd, name, AT_REMOVEDIR) < 0)
+		rc = ol_fail_sys(err, "remove %s", name);
+	return rc;
+}
+
+/* Takes fd. */
+static int empty_dir(struct removal *removal, int fd, unsigned level, ol_error *err)
 {
 	DIR *dir = fdopendir(fd);
 	struct dirent *entry;
@@ -202,31 +241,14 @@ static int empty_dir(int fd, dev_t dev, ol_error *err)
 	}
 	while (rc == OL_OK &&
 		(entry = readdir(dir))) { /* NOLINT(concurrency-mt-unsafe): a stream of our own */
-		struct stat st;
-		int sub;
-
 		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
 			continue;
 		if (unlinkat(fd, entry->d_name, 0) == 0 || errno == ENOENT)
 			continue;
-		if (errno != EISDIR && errno != EPERM) {
+		if (errno == EISDIR || errno == EPERM)
+			rc = remove_sub(removal, fd, entry->d_name, level, err);
+		else
 			rc = ol_fail_sys(err, "remove %s", entry->d_name);
-			break;
-		}
-		sub = openat(fd, entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		if (sub < 0 || fstat(sub, &st) < 0) {
-			rc = ol_fail_sys(err, "remove %s", entry->d_name);
-			if (sub >= 0)
-				(void)close(sub);
-		} else if (st.st_dev != dev) {
-			(void)close(sub);
-			rc = ol_fail(err, OL_EBUSY, "remove %s: something is mounted there",
-				entry->d_name);
-		} else {
-			rc = empty_dir(sub, dev, err);
-			if (rc == OL_OK && unlinkat(fd, entry->d_name, AT_REMOVEDIR) < 0)
-				rc = ol_fail_sys(err, "remove %s", entry->d_name);
-		}
 	}
 	(void)closedir(dir);
 	return rc;
@@ -234,7 +256,8 @@ static int empty_dir(int fd, dev_t dev, ol_error *err)
 
 int ol_remove_tree(int dir_fd, const char *path, ol_error *err)
 {
-	ol_autofd int fd = -1;
+	struct removal removal = { 0 };
+	ol_autofd int top = -1;
 	struct stat st;
 	int rc;
 
@@ -242,15 +265,24 @@ int ol_remove_tree(int dir_fd, const char *path, ol_error *err)
 		return OL_OK;
 	if (errno != EISDIR && errno != EPERM)
 		return ol_fail_sys(err, "remove %s", path);
-	fd = openat(dir_fd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0 || fstat(fd, &st) < 0)
+	top = openat(dir_fd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (top < 0 || fstat(top, &st) < 0)
 		return errno == ENOENT ? OL_OK : ol_fail_sys(err, "remove %s", path);
-	rc = empty_dir(ol_steal_fd(&fd), st.st_dev, err);
-	if (rc < 0)
-		return ol_wrap(err, rc, "%s", path);
-	if (unlinkat(dir_fd, path, AT_REMOVEDIR) < 0 && errno != ENOENT)
-		return ol_fail_sys(err, "remove %s", path);
-	return OL_OK;
+	removal.top_fd = top;
+	removal.dev = st.st_dev;
+	for (;;) {
+		/* A descriptor of its own each round: the stream's position goes with it. */
+		int round = openat(top, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		unsigned moved = removal.moved;
+
+		rc = round < 0 ? ol_fail_sys(err, "open") : empty_dir(&removal, round, 0, err);
+		if (rc < 0)
+			return ol_wrap(err, rc, "%s", path);
+		if (unlinkat(dir_fd, path, AT_REMOVEDIR) == 0 || errno == ENOENT)
+			return OL_OK;
+		if ((errno != ENOTEMPTY && errno != EEXIST) || removal.moved == moved)
+			return ol_fail_sys(err, "remove %s", path);
+	}
 }
 
 int ol_flock(int fd, bool exclusive, bool wait, ol_error *err)

@@ -1,0 +1,71 @@
+#include <string.h>
+
+#include "base/child.h"
+#include "tests/check.h"
+
+/* Input goes in, output comes out, the status is told; what cannot be started is named. */
+static void a_child_takes_input_and_gives_output(void **state)
+{
+	static const struct {
+		const char *label, *script, *input, *output;
+		size_t max;
+		int rc, status;
+	} cases[] = {
+		{ "echo", "cat", "hello", "hello", 64, OL_OK, 0 },
+		{ "status", "exit 3", "", "", 64, OL_OK, 3 },
+		{ "signal", "kill -TERM $$", "", "", 64, OL_OK, 128 + 15 },
+		{ "reads nothing", "echo done", "ignored", "done\n", 64, OL_OK, 0 },
+		{ "too much", "yes", "", NULL, 64, OL_ELIMIT, 0 },
+	};
+
+	(void)state;
+	OL_EACH (cases, c) {
+		const char *argv[] = { "sh", "-c", c->script, NULL };
+		ol_auto_buf ol_buf out = OL_BUF(c->max);
+		int status = 0;
+
+		CHECK_INT(c->label, c->rc,
+			ol_child_run(argv, ol_view_of(c->input), &out, &status, NULL));
+		if (c->rc < 0)
+			continue;
+		CHECK_INT(c->label, c->status, status);
+		CHECK_STR(c->label, c->output, ol_str_text(&out));
+	}
+}
+
+static void a_missing_program_is_not_found(void **state)
+{
+	const char *argv[] = { "orlop-no-such-program", NULL };
+	ol_auto_buf ol_buf out = OL_BUF(16);
+	ol_error err = { 0 };
+	int status;
+
+	(void)state;
+	CHECK_INT("rc", OL_ENOTFOUND, ol_child_run(argv, ol_view_of(""), &out, &status, &err));
+	assert_non_null(strstr(err.text, "orlop-no-such-program"));
+	argv[0] = "/etc/passwd";
+	assert_true(ol_child_run(argv, ol_view_of(""), &out, &status, &err) < 0);
+}
+
+/* A child has the three descriptors it was given and no other. */
+static void a_child_inherits_no_descriptor(void **state)
+{
+	const char *argv[] = { "sh", "-c", "ls /proc/self/fd | wc -l", NULL };
+	ol_auto_buf ol_buf out = OL_BUF(16);
+	int status;
+
+	(void)state;
+	CHECK_INT("rc", OL_OK, ol_child_run(argv, ol_view_of(""), &out, &status, NULL));
+	CHECK_STR("0, 1, 2 and the listing's own", "4\n", ol_str_text(&out));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_child_takes_input_and_gives_output),
+		cmocka_unit_test(a_missing_program_is_not_found),
+		cmocka_unit_test(a_child_inherits_no_descriptor),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
