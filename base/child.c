@@ -142,38 +142,52 @@ int ol_child_wait(pid_t pid, int *status, ol_error *err)
 	return OL_OK;
 }
 
-/* Feeds stdin and drains stdout together, so that neither side can block the other. */
+/* Writes what the child takes; closes its stdin once it has all, or wants no more. */
+static void feed(int *in_fd, ol_view input, size_t *sent)
+{
+	ssize_t n = write(*in_fd, input.data + *sent, input.size - *sent);
+
+	if (n > 0)
+		*sent += (size_t)n;
+	if (*sent == input.size || (n < 0 && errno != EINTR && errno != EAGAIN)) {
+		(void)close(*in_fd); /* a child that reads no more is its own affair */
+		*in_fd = -1;
+	}
+}
+
+/* Reads what the child says. *more is false at its end. */
+static int drain(int out_fd, ol_buf *out, bool *more, ol_error *err)
+{
+	char chunk[4096];
+	ssize_t n = read(out_fd, chunk, sizeof chunk);
+
+	*more = n > 0 || (n < 0 && errno == EINTR);
+	if (n > 0 && ol_buf_add(out, chunk, (size_t)n) < 0)
+		return ol_fail(
+			err, OL_ELIMIT, "output is larger than the %zu bytes allowed", out->max);
+	return OL_OK;
+}
+
+/* Feeds stdin and drains stdout together, so that neither side can block the other. Takes in_fd. */
 static int talk(int in_fd, int out_fd, ol_view input, ol_buf *out, ol_error *err)
 {
 	size_t sent = 0;
-	bool reading = true;
+	bool more = true;
 	int rc = OL_OK;
 
-	while (rc == OL_OK && reading) {
+	while (rc == OL_OK && more) {
 		struct pollfd fds[2] = { { .fd = out_fd, .events = POLLIN },
 			{ .fd = in_fd, .events = POLLOUT } };
-		char chunk[4096];
-		ssize_t n;
 
-		if (poll(fds, in_fd >= 0 ? 2 : 1, -1) < 0 && errno != EINTR)
-			return ol_fail_sys(err, "poll");
-		if (in_fd >= 0 && fds[1].revents) {
-			n = write(in_fd, input.data + sent, input.size - sent);
-			if (n > 0)
-				sent += (size_t)n;
-			if (sent == input.size || (n < 0 && errno != EINTR && errno != EAGAIN)) {
-				(void)close(
-					in_fd); /* a child that reads no more is its own affair */
-				in_fd = -1;
-			}
+		if (poll(fds, in_fd >= 0 ? 2 : 1, -1) < 0) {
+			if (errno != EINTR)
+				rc = ol_fail_sys(err, "poll");
+			continue;
 		}
-		if (fds[0].revents) {
-			n = read(out_fd, chunk, sizeof chunk);
-			if (n > 0 && ol_buf_add(out, chunk, (size_t)n) < 0)
-				rc = ol_fail(err, OL_ELIMIT,
-					"output is larger than the %zu bytes allowed", out->max);
-			reading = n > 0 || (n < 0 && errno == EINTR);
-		}
+		if (in_fd >= 0 && fds[1].revents)
+			feed(&in_fd, input, &sent);
+		if (fds[0].revents)
+			rc = drain(out_fd, out, &more, err);
 	}
 	if (in_fd >= 0)
 		(void)close(in_fd);
@@ -186,7 +200,7 @@ int ol_child_run(const char *const *argv, ol_view input, ol_buf *out, int *statu
 	ol_autofd int in_read = -1, out_write = -1, out_read = -1;
 	int in[2], pipe_out[2], rc;
 	int in_write;
-	pid_t pid;
+	pid_t pid = -1;
 
 	if (pipe2(in, O_CLOEXEC) < 0)
 		return ol_fail_sys(err, "pipe");
