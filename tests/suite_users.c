@@ -128,6 +128,7 @@ static void a_sweep_gives_up_what_the_dead_hold(void **state)
 		ol_autofd int state_fd = suite_state_open(box, USER_A);
 		ol_error err = { 0 };
 
+		(void)state_fd; /* is only held open */
 		suite_add(box, run->driver, suite_base_recipe);
 		if (c->kind == CONTAINER)
 			add_container(box, USER_A, getpid(), c->alive ? start : start - 1, boot);
