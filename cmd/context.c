@@ -9,8 +9,9 @@ const ol_option ol_registry_options[] = {
 	{ .name = "creds",
 		.kind = OL_OPTION_TEXT,
 		.value = "USER[:PASS]",
-		.help = "Credentials for the registry; other users of this machine can see them: "
-			"prefer orlop login" },
+		.help = "Credentials for the registry; they stay in your shell's history: prefer "
+			"orlop "
+			"login" },
 	{ .name = "retry",
 		.kind = OL_OPTION_TEXT,
 		.value = "N",

@@ -225,9 +225,36 @@ static int run_line(int argc, char **argv, ol_console *console)
 	return status;
 }
 
+/* Our own copy of the words; what other users can see of them in the process list keeps no secret.
+ */
+static char **take_words(int argc, char **argv)
+{
+	char **words = ol_alloc_array((size_t)argc + 1, sizeof *words);
+	bool secret = false;
+
+	for (int i = 0; i < argc; i++) {
+		size_t shown = secret ? 0 : strlen(argv[i]);
+
+		words[i] = ol_strdup(argv[i]);
+		if (strncmp(argv[i], "--creds=", 8) == 0)
+			shown = 8;
+		memset(argv[i] + shown, 'x', strlen(argv[i]) - shown);
+		secret = strcmp(words[i], "--creds") == 0;
+	}
+	return words;
+}
+
+static void free_words(char **words)
+{
+	for (char **word = words; *word; word++)
+		free(*word);
+	free(words);
+}
+
 int ol_program_main(int argc, char **argv)
 {
 	ol_auto(ol_cancel_free) ol_cancel *cancel = ol_cancel_new();
+	char **words = take_words(argc, argv);
 	ol_console console;
 	ol_error err = { 0 };
 	int status;
@@ -238,7 +265,8 @@ int ol_program_main(int argc, char **argv)
 	catch (SIGINT, on_interrupt);
 	catch (SIGTERM, on_interrupt);
 	catch (SIGPIPE, on_pipe);
-	status = run_line(argc, argv, &console);
+	status = run_line(argc, words, &console);
+	free_words(words);
 	if (ol_console_close(&console, &err) < 0) {
 		if (err.sys == EPIPE) {
 			/* Nobody reads: end as a program does that knows nothing of pipes. */
