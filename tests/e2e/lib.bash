@@ -88,8 +88,31 @@ config_digest() { skopeo inspect --tls-verify=false --raw "docker://$REGISTRY/$1
 # Nothing of ours may be mounted any more.
 no_mounts_left() { ! grep -q " $WORK/" /proc/self/mountinfo; }
 
-# Runs and shows what was said, so that a failure explains itself.
+# Runs and shows what was said, so that a failure explains itself: sets status, output and lines (without empty ones) as bats' run does.
 check() {
-	run "$@"
+	status=0
+	output=$("$@" 2>&1) || status=$?
+	mapfile -t lines < <(grep -v '^$' <<< "$output")
 	printf '%s\n' "$output"
 }
+
+# fake_start NAME SCENARIO [ARG...]: tests/fake_registry on free ports, until the scratch folder is removed: sets FAKE (its address), logs to
+# $WORK/NAME.log, and says what it serves in $WORK/NAME.said.
+fake_start() {
+	local name=$1 scenario=$2
+	shift 2
+	[ -e "$WORK/$name.in" ] || mkfifo "$WORK/$name.in"
+	# It ends when its stdin does, which is when this sleeper is killed.
+	sleep 1000 > "$WORK/$name.in" 3>&- &
+	echo $! > "$WORK/$name.pid"
+	"$TESTS/fake_registry" "$REPO/fixtures/registry/$scenario.txt" --log "$WORK/$name.log" "$@" \
+		< "$WORK/$name.in" > "$WORK/$name.said" 2>"$WORK/$name.err" 3>&- &
+	for _ in $(seq 200); do
+		grep -q '^ready' "$WORK/$name.said" 2>/dev/null && break
+		sleep 0.05
+	done
+	FAKE=$(sed -n 's/^main //p' "$WORK/$name.said")
+	export FAKE
+	[ -n "$FAKE" ] || { cat "$WORK/$name.err" >&2; return 1; }
+}
+fake_stop() { kill "$(cat "$WORK/$1.pid")" 2>/dev/null || true; rm -f "$WORK/$1.pid"; }
