@@ -85,10 +85,10 @@ static void a_working_directory_cannot_lead_out(void **state)
 		const ol_container_options options = { .working_dir = *path };
 		launch_run run;
 
-		/* Up from there is the container's root, if it starts at all. What a descriptor names
-		 * may lie deep: a descriptor of CTest's, in a checkout anywhere. */
-		launch_sh(&box, &options,
-			"for i in $(seq 64); do cd ..; done; ls marker; pwd -P", &run);
+		/* Up from there is the container's root, if it starts at all. What a descriptor
+		 * names may lie deep: a descriptor of CTest's, in a checkout anywhere. */
+		launch_sh(&box, &options, "for i in $(seq 64); do cd ..; done; ls marker; pwd -P",
+			&run);
 		if (run.status != 125)
 			CHECK_STR(*path, "marker\n/\n", run.text);
 	}
