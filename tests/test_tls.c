@@ -252,7 +252,7 @@ static void debians_registry_is_pulled_from(void **state)
 	if (pid == 0) {
 		(void)prctl(
 			PR_SET_PDEATHSIG, SIGKILL); /* a test that fails leaves nothing behind */
-		(void)freopen(in("registry/log"), "we", stderr);
+		(void)freopen(in("registry/log"), "w", stderr); /* kept open over exec */
 		(void)execl("/usr/bin/docker-registry", "docker-registry", "serve",
 			in("registry/config.yml"), NULL);
 		_exit(127);
@@ -264,10 +264,13 @@ static void debians_registry_is_pulled_from(void **state)
 			.timing = fake_timing };
 		ol_registry *registry = NULL;
 		ol_error err = { 0 };
+		int rc;
 
 		CHECK_INT("new", OL_OK, ol_registry_new(&options, &registry, NULL));
-		CHECK_INT(c->creds ? c->creds : "anonymous", c->rc,
-			fake_pull(registry, &shape, &err));
+		rc = fake_pull(registry, &shape, &err);
+		if (rc != c->rc)
+			print_error("%s\n", err.text);
+		CHECK_INT(c->creds ? c->creds : "anonymous", c->rc, rc);
 		ol_registry_free(registry);
 	}
 	assert_int_equal(0, kill(pid, SIGTERM));
