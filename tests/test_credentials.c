@@ -214,8 +214,7 @@ static void a_config_file_that_is_wrong_is_refused(void **state)
 		"{\"auths\":{\"reg.example\":{\"auth\":\"dXA=\"}}}",
 		"{\"auths\":{\"reg.example\":{\"auth\":\"OnA=\"}}}",
 		"{\"auths\":{\"reg.example\":{\"auth\":17}}}",
-		"{\"auths\":{\"reg.example\":{\"auth\":\"dTpw\"},\"reg.example\":{\"auth\":"
-		"\"djpx\"}}}",
+		"{\"auths\":{\"reg.example\":{\"auth\":\"dTpw\"},\"reg.example\":{}}}",
 	};
 
 	(void)state;
