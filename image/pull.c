@@ -372,9 +372,26 @@ static int resolve(ol_pull_state *pull, ol_error *err)
 	return rc < 0 ? rc : ol_registry_resolve(pull->registry, &pull->ref, out, err);
 }
 
+/* The reference means this root already: nothing changes for who looks at the list. */
+static bool is_named(ol_pull_state *pull)
+{
+	const ol_ref_string name = ol_ref_format(&pull->ref);
+	ol_name_info info = { 0 };
+	bool same;
+
+	if (ol_digest_is_set(&pull->ref.digest))
+		return true;
+	if (ol_name_get(pull->session->store, name.text, &info, NULL) < 0)
+		return false;
+	same = ol_digest_eq(&info.root, &pull->resolved.digest);
+	ol_name_info_done(&info);
+	return same;
+}
+
 /* The steps of the story, between begin and done. */
 static int run(ol_pull_state *pull, ol_pull_result *out, ol_error *err)
 {
+	bool complete;
 	int rc = resolve(pull, err);
 
 	if (rc < 0)
@@ -388,8 +405,9 @@ static int run(ol_pull_state *pull, ol_pull_result *out, ol_error *err)
 	if (!*pull->resolved.media_type)
 		(void)snprintf(pull->resolved.media_type, sizeof pull->resolved.media_type, "%s",
 			pull->root ? pull->root->media_type : pull->images[0].document->media_type);
-	out->up_to_date = is_complete(pull);
-	if (!out->up_to_date) {
+	complete = is_complete(pull);
+	out->up_to_date = complete && is_named(pull);
+	if (!complete) {
 		rc = ol_session_need_driver(pull->session, &pull->driver, err);
 		if (rc == OL_OK)
 			rc = ol_session_registry(pull->session, &pull->registry, err);

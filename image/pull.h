@@ -17,7 +17,7 @@ typedef struct ol_pull_result {
 	ol_ref ref;
 	ol_digest root;   /* what the tag means: the digest docker prints */
 	ol_digest config; /* image ID of the (first) platform */
-	bool up_to_date;  /* nothing was fetched */
+	bool up_to_date;  /* the reference meant this image before, and all of it was there */
 	uint64_t fetched_bytes, resumed_bytes;
 } ol_pull_result;
 
