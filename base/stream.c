@@ -111,7 +111,7 @@ static int memory_read_at(
 {
 	if (offset > source->size || size > source->size - offset)
 		return ol_fail(err, OL_ECORRUPT, "ends before byte %llu",
-			(unsigned long long)(offset + size));
+			(unsigned long long)offset + size);
 	if (size)
 		memcpy(data, ((struct memory_source *)source)->data + offset, size);
 	return OL_OK;

@@ -148,7 +148,8 @@ static int load(const char *path, struct blobs *blobs, ol_error *err)
 		blobs->list[blobs->count++] = blob;
 	}
 	(void)closedir(dir);
-	qsort(blobs->list, blobs->count, sizeof *blobs->list, larger_first);
+	if (blobs->count > 0)
+		qsort(blobs->list, blobs->count, sizeof *blobs->list, larger_first);
 	return OL_OK;
 }
 
