@@ -2,9 +2,9 @@
 
 /*
  * ol_str grows text, ol_buf grows bytes. Both are born with a cap (bytes, without the final NUL)
- *and answer OL_ELIMIT past it; from then on every call does, so a caller may add many times and
- *look once. What was there stays valid. data is always terminated by a NUL, and never NULL after
- *the first call. For one owner.
+ * and answer OL_ELIMIT past it; from then on every call does, so a caller may add many times and
+ * look once. What was there stays valid. data is always terminated by a NUL, and never NULL after
+ * the first call. For one owner.
  *
  *	ol_auto_str ol_str s = OL_STR(4096);
  *	ol_str_addf(&s, "%s:%d", host, port);

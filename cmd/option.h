@@ -2,12 +2,12 @@
 
 /*
  * Options: rows of a table, and the parser that holds argv against it. The grammar is Docker's
- *(Go's pflag):
+ * (Go's pflag):
  *
- *	--name value   --name=value   -n value   -nvalue   -n=value   -it   --flag   --flag=false --
+ *	--name value  --name=value  -n value  -nvalue  -n=value  -it  --flag  --flag=false  --
  *
  * Options stand before or after the words, except that a command may say after how many words they
- *end (`run` ends them at the image, so that the rest belongs to the container).
+ * end (`run` ends them at the image, so that the rest belongs to the container).
  */
 #include <stdbool.h>
 #include <stddef.h>

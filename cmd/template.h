@@ -3,14 +3,14 @@
 /*
  * Templates: the part of Go's text/template that Docker's --format is used with, over JSON values.
  *
- *	{{.A.B}} {{$}} {{$x := .A}} {{range .L}}…{{else}}…{{end}} {{range $i, $e := .L}} {{if
- *p}}…{{else if q}}…{{else}}…{{end}}
- *	{{json .A}} {{join .L ", "}} {{index .M "key" 0}} {{println .A .B}} {{.A | upper}} {{(index
- *.L 0).B}} {{- trimmed -}}
+ *	{{.A.B}} {{$}} {{$x := .A}} {{.A | upper}} {{(index .L 0).B}} {{- trimmed -}}
+ *	{{range .L}}…{{else}}…{{end}} {{range $i, $e := .L}}…{{end}}
+ *	{{if p}}…{{else if q}}…{{else}}…{{end}}
+ *	{{json .A}} {{join .L ", "}} {{index .M "key" 0}} {{println .A .B}}
  *
  * Functions: json join split index len println upper lower truncate eq ne and or not. Anything else
- *is refused by name. Missing members of an object are refused too, as a mistyped name would be; a
- *key of one of Docker's maps (Labels …) may be missing.
+ * is refused by name. Missing members of an object are refused too, as a mistyped name would be; a
+ * key of one of Docker's maps (Labels …) may be missing.
  */
 #include <stdbool.h>
 

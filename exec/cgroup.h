@@ -2,11 +2,12 @@
 
 /*
  * A container's control groups: one below each hierarchy of cgroup v1, or one of v2, always
- *"orlop/<id>". On a hybrid host, where v1 has the controllers, the group in v2 only has the name,
- *as with Docker.
+ * "orlop/<id>". On a hybrid host, where v1 has the controllers, the group in v2 only has the name,
+ * as with Docker.
  *
- *	new (makes and limits) → enter (moves the first process in) → … → free (kills what is left,
- *removes)
+ *	new      makes the groups and sets the limits
+ *	enter    moves the first process in
+ *	free     kills what is left, and removes them
  */
 #include <stdbool.h>
 #include <sys/types.h>

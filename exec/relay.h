@@ -2,7 +2,7 @@
 
 /*
  * What passes between the user and a running container: bytes, signals, the terminal's size. One
- *loop over poll:
+ * loop over poll:
  *
  *	our stdin ──▶ container's stdin      signal to us ──▶ process 1
  *	container's stdout, stderr ──▶ ours  SIGWINCH     ──▶ size of its terminal

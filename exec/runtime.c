@@ -4,8 +4,8 @@
  *	RUNTIME --root RUN_DIR/runtime run --bundle BUNDLE ID
  *
  * in the foreground, with our terminal and our descriptors. A hybrid host (controllers in cgroup
- *v1, and a v2 beside them) is too much for crun 1.8; there it runs in a mount namespace of its own
- *from which the v2 part is unmounted.
+ * v1, and a v2 beside them) is too much for crun 1.8; there it runs in a mount namespace of its own
+ * from which the v2 part is unmounted.
  */
 #include "exec/runtime.h"
 

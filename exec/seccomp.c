@@ -1,12 +1,12 @@
 /*
  * From a profile to a BPF program: libseccomp makes the program, and a few instructions are put in
- *front that answer ENOSYS to what is newer than the profile:
+ * front that answer ENOSYS to what is newer than the profile:
  *
  *	arch = A?  no → next architecture
  *	nr > the highest number the profile names for A?  yes → ENOSYS, no → libseccomp's program
  *
  * libseccomp alone cannot: its default action is one answer for both "known and refused" and "never
- *heard of".
+ * heard of".
  */
 #include "exec/seccomp.h"
 

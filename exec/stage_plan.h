@@ -2,12 +2,12 @@
 
 /*
  * The last stage of a container's start is a small program of its own (exec/stage/), run from a
- *sealed memory file: at the moment the image's program is started, /proc/self/exe is that file and
- *never orlop. Otherwise an image whose entry point is /proc/self/exe, as a symlink, an interpreter
- *or a loader, would get hold of the host's orlop (CVE-2019-5736).
+ * sealed memory file: at the moment the image's program is started, /proc/self/exe is that file and
+ * never orlop. Otherwise an image whose entry point is /proc/self/exe, as a symlink, an interpreter
+ * or a loader, would get hold of the host's orlop (CVE-2019-5736).
  *
  * The plan is what it is to become, in one piece of memory: this struct, then at once behind each
- *other
+ * other
  *
  *	uint32_t groups[group_count]
  *	struct sock_filter filter[filter_count]

@@ -2,14 +2,14 @@
 
 /*
  * Being let in: one access is what we know for one repository of one host (or for the host alone,
- *in a ping): which scheme it challenged with, the credentials found for it, the token in hand.
+ * in a ping): which scheme it challenged with, the credentials found for it, the token in hand.
  *
- *	unknown ──401 Basic──▶ basic        the credentials with each request
- *	        └─401 Bearer─▶ bearer       a token for realm, service and scopes, renewed before it
- *expires
+ *	unknown ──401 Basic──▶ basic     the credentials with each request
+ *	        └─401 Bearer─▶ bearer    a token for realm, service and scopes, renewed before
+ *	                                 it expires
  *
  * Tokens thus live by host, service, scopes and credentials. RFC 7235, RFC 6750, distribution
- *"token" and "oauth".
+ * "token" and "oauth".
  */
 #include <stdbool.h>
 

@@ -1,15 +1,16 @@
 /*
  * A blob is fetched in pieces. Each piece is a part of what is missing and knows up to where its
- *bytes have come; it is taken by one worker at a time, and a byte is handed on exactly when `next`
- *passes it, so never twice.
+ * bytes have come; it is taken by one worker at a time, and a byte is handed on exactly when `next`
+ * passes it, so never twice.
  *
- *	pieces   |next……end|next……end|next……end|        sorted, apart, of 8 to 64 MiB where the blob
- *is split workers     0          1          2               each: take a piece, ask for
- *next..end-1, until none is left
+ *	pieces   |next……end|next……end|next……end|   sorted, apart; a split blob's are of 8 to
+ *	                                           64 MiB
+ *	workers      0         1         2         each: take a piece, ask for next..end-1,
+ *	                                           until none is left
  *
  * Worker 0 is the caller's thread. The others wait until a first 206 shows that ranges work. A 200
- *brings the whole blob instead: then its stream fills every piece it passes that nobody has taken,
- *and the rest of it is discarded.
+ * brings the whole blob instead: then its stream fills every piece it passes that nobody has taken,
+ * and the rest of it is discarded.
  */
 #include <inttypes.h>
 #include <stdio.h>

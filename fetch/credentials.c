@@ -1,12 +1,15 @@
 /*
  * Sources are asked in order until one knows the host:
  *
- *	--creds → --authfile, else REGISTRY_AUTH_FILE → DOCKER_AUTH_CONFIG →
- *$DOCKER_CONFIG/config.json → $XDG_RUNTIME_DIR/containers/auth.json →
- *$XDG_CONFIG_HOME/containers/auth.json
+ *	--creds
+ *	--authfile, else REGISTRY_AUTH_FILE
+ *	DOCKER_AUTH_CONFIG
+ *	$DOCKER_CONFIG/config.json
+ *	$XDG_RUNTIME_DIR/containers/auth.json
+ *	$XDG_CONFIG_HOME/containers/auth.json
  *
  * A file the user has named must be there and be right; one that is only looked for may be missing,
- *and if it cannot be read that is a warning: a public image needs none of it.
+ * and if it cannot be read that is a warning: a public image needs none of it.
  */
 #include "fetch/credentials.h"
 

@@ -2,14 +2,14 @@
 
 /*
  * The credentials part of Docker's config.json and of containers-auth.json(5), which share their
- *shape:
+ * shape:
  *
  *	{ "auths": { "reg.example": { "auth": "dXNlcjpwYXNz" }, "reg.example/team": { … } },
  *	  "credHelpers": { "gcr.io": "gcloud" }, "credsStore": "pass" }
  *
  * A key names a host in many spellings: with a scheme and a path as Docker's old ones
- *("https://index.docker.io/v1/"), or with the beginning of a repository's path. Docker Hub has
- *several names.
+ * ("https://index.docker.io/v1/"), or with the beginning of a repository's path. Docker Hub has
+ * several names.
  */
 #include <stdbool.h>
 

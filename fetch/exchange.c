@@ -1,10 +1,10 @@
 /*
  * One turn is one request; a turn's reply decides whether there is another:
  *
- *	401 (400, 403) from the registry   → access_priv.h may know better     → again, a few times
- *	301 302 303 307 308                → the same question to Location      → again,
- *OL_REDIRECTS_MAX times a kept location refuses            → it has expired: back to the registry
- *	429, 5xx, no reply                 → wait (the host's penalty), again   → as patience lasts
+ *	401 (400, 403) from the registry   → access_priv.h may know better, again: a few times
+ *	301 302 303 307 308                → the same question to Location (OL_REDIRECTS_MAX)
+ *	a kept location refuses            → it has expired: back to the registry
+ *	429, 5xx, no reply                 → wait (the host's penalty), again: as patience lasts
  *	no TLS from who may be plain       → http, again
  *
  * Authorization goes to the registry's own origin alone: scheme, host and port.

@@ -1,8 +1,9 @@
 /*
  * The thread turns around four steps until it is told to end:
  *
- *	take what was submitted → curl_multi_perform → hand pieces of bodies on → finish what is
- *done → poll
+ *	take what was submitted → curl_multi_perform → hand pieces of bodies on
+ *	      ▲                                                            │
+ *	      └──────────────── poll ◀── finish what is done ◀─────────────┘
  */
 #include <pthread.h>
 #include <signal.h>

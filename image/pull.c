@@ -9,8 +9,8 @@
  *	keep        edges, then the name: only now is it listed
  *
  * What is in is in: each verified blob and layer is kept as soon as it is whole, under the pull's
- *lease, so that a pull that was killed goes on where it stopped. Only the last step makes an image
- *of it.
+ * lease, so that a pull that was killed goes on where it stopped. Only the last step makes an image
+ * of it.
  */
 #include "image/pull.h"
 

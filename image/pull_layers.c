@@ -1,12 +1,12 @@
 /*
  * The missing layers, all at once. A job is one layer; a few threads take jobs, largest first:
  *
- *	registry ─▶ ingest file (in any order, resumable) ─▶ its contiguous prefix ─▶ unpack ─▶ blob
- *+ layer rows └── fetch thread ──────────────────────────────┘   └── at most one a processor at a
- *time ──┘
+ *	registry ─▶ ingest file ─▶ its contiguous prefix ─▶ unpack ─▶ blob and layer rows
+ *	└─ fetch thread ──────┘    └─ at most one a processor at a time ────────────────┘
+ *	   in any order, resumable
  *
  * More layers are fetched than decoded: the network stays busy while processors are. The first
- *failure stops all.
+ * failure stops all.
  */
 #include <assert.h>
 #include <pthread.h>

@@ -4,10 +4,13 @@
  *	image      by the pull policy: there, or pulled
  *	container  an id, a name, a row, a folder
  *	hold       its layers mounted under the run root, in the host's mount namespace, so that
- *others share them enter      a mount namespace of our own: nothing mounted from here on is seen
- *outside, or left behind mount      the layers stacked, an upper on top bundle     image config +
- *flags + the users and groups of the mounted root launch     until it ends leave      back, the
- *status recorded, layers let go; with --rm nothing stays
+ *	           others share them
+ *	enter      a mount namespace of our own: nothing mounted from here on is seen outside,
+ *	           or left behind
+ *	mount      the layers stacked, an upper on top
+ *	bundle     image config + flags + the users and groups of the mounted root
+ *	launch     until it ends
+ *	leave      back, the status recorded, layers let go; with --rm nothing stays
  */
 #include "image/run.h"
 

@@ -2,8 +2,8 @@
 
 /*
  * Manifests and indexes: image-spec manifest.md and image-index.md, Docker's manifest-v2-2. One
- *parser for all four types decides which one it is by the bytes, and refuses what could be read as
- *two of them (CVE-2021-41190), what contradicts the media type it came with, and schema 1.
+ * parser for all four types decides which one it is by the bytes, and refuses what could be read as
+ * two of them (CVE-2021-41190), what contradicts the media type it came with, and schema 1.
  *
  *	has "manifests"                 an index
  *	has "config" or "layers"        a manifest

@@ -2,8 +2,8 @@
  *	reference = [ domain "/" ] path [ ":" tag ] [ "@" digest ]
  *
  * Neither path nor tag can hold "@", and a path cannot hold ":", so the first of each divides. What
- *stands before the first "/" is a domain if nothing else could look like it: a dot, a colon, an
- *upper-case letter, "localhost". Docker's rules then fill in what is missing.
+ * stands before the first "/" is a domain if nothing else could look like it: a dot, a colon, an
+ * upper-case letter, "localhost". Docker's rules then fill in what is missing.
  */
 #include "manifest/ref.h"
 

@@ -3,7 +3,7 @@
 /*
  * References: what a user types for an image, with Docker's normalisation. Grammar and rules:
  * distribution/reference; image-spec "org.opencontainers.image.ref.name" is another grammar and not
- *meant here.
+ * meant here.
  *
  *	alpine               → docker.io/library/alpine:latest
  *	reg.example/app:1.4  → reg.example/app:1.4

@@ -1,13 +1,13 @@
 /*
  * Garbage: what cannot be reached from names, leases, containers, mounts and uses over edges.
- *Digests are one space: a digest that is reached keeps the blob, the layer and the chain of that
- *name.
+ * Digests are one space: a digest that is reached keeps the blob, the layer and the chain of that
+ * name.
  *
  *	1. leases whose time and whose process are over end
  *	2. mark: one read snapshot gives the victims and the number of changes that could revive one
- *("changes", schema.c)
+ *	   ("changes", schema.c)
  *	3. delete: a batch of rows a transaction; if the number has changed since, the victims are
- *found anew inside it
+ *	   found anew inside it
  *	4. the commit reaches the disk, then the files go (invariant 2)
  *	5. files that no row knows, from crashes; ingests that nobody resumes
  *

@@ -8,8 +8,8 @@
  *	    └──────────── left on disk ◀─ the holder's death
  *
  * Holding is a flock on `lock`, which the kernel drops with the holder. A folder goes by being
- *renamed first, while it is held: who opened its lock before that finds, once it has the flock,
- *that the name leads elsewhere, and begins again (invariant 9).
+ * renamed first, while it is held: who opened its lock before that finds, once it has the flock,
+ * that the name leads elsewhere, and begins again (invariant 9).
  */
 #include "store/ingest.h"
 

@@ -1,13 +1,13 @@
 /*
  * The bytes of an ingest: `data`, written at any offset by several threads, and the map of what is
- *there.
+ * there.
  *
- *	write: pwrite ─▶ present (reader may go on) and pending ─▶ a pending range of 1 MiB becomes
- *a record of the map
+ *	write: pwrite ─▶ present (a reader may go on) and pending
+ *	       a pending range of 1 MiB ─▶ a record of the map
  *
  * kill -9 loses what is pending: less than 1 MiB for each stream of writes, since a stream's bytes
- *form one range. Invariant 10 needs no fsync: a killed process leaves its page cache, and after
- *another boot the map is not believed at all.
+ * form one range. Invariant 10 needs no fsync: a killed process leaves its page cache, and after
+ * another boot the map is not believed at all.
  */
 #include <fcntl.h>
 #include <sys/stat.h>

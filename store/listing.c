@@ -1,13 +1,14 @@
 /*
  * index.json: the images as an OCI image index (image-spec image-layout.md, "index.json file"), so
- *that other tools can open the store in place. It is derived: nothing here ever reads it.
+ * that other tools can open the store in place. It is derived: nothing here ever reads it.
  *
  *	{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[
- *	{"mediaType":…,"digest":…,"size":…,"annotations":{"org.opencontainers.image.ref.name":…,"io.containerd.image.name":…}},
+ *	{"mediaType":…,"digest":…,"size":…,"annotations":{
+ *	 "org.opencontainers.image.ref.name":…,"io.containerd.image.name":…}},
  *	…]}
  *
  * Both annotations are the full reference: tags alone would collide, since the store holds many
- *repositories.
+ * repositories.
  */
 #include <unistd.h>
 

@@ -2,7 +2,7 @@
 
 /*
  * Which bytes of an ingest are there: in memory a set of ranges, on disk the file `map`, to which
- *ranges are appended.
+ * ranges are appended.
  *
  *	 0  8  "orlopmap"
  *	 8  4  version, 1
@@ -11,11 +11,11 @@
  *	24 64  boot id, NUL-padded
  *	88  8  FNV-1a of bytes 0 to 87
  *	96     records of 24 bytes: start, end (exclusive), FNV-1a of both and the record's own
- *offset
+ *	       offset
  *
  * Numbers are little-endian. Records may overlap. A last record that is cut short was being
- *appended when its writer died: it is passed over. Anything else that does not check refuses the
- *whole map.
+ * appended when its writer died: it is passed over. Anything else that does not check refuses the
+ * whole map.
  */
 #include "base/view.h"
 #include "store/ingest.h"

@@ -1,38 +1,39 @@
 /*
  * The store: opening it, and what holds for all of it.
  *
- *	blobs/ layers/ chains/   bytes           orlop.db   what is known of them: the only
- *authority on what exists ingest/ containers/      work in hand    index.json, oci-layout   derived
- *from orlop.db, for other tools
+ *	blobs/ layers/ chains/    bytes
+ *	orlop.db                  what is known of them: the only authority on what exists
+ *	ingest/ containers/       work in hand
+ *	index.json, oci-layout    derived from orlop.db, for other tools
  *
  * Invariants (the tests cite the numbers):
  *
  *  1. A blob or layer exists if and only if it has a row. A row is committed after its file stands
- *complete under its final name, and both happen under the database's write lock; a file without a
- *row is garbage, whatever it holds.
+ *     complete under its final name, and both happen under the database's write lock; a file
+ *     without a row is garbage, whatever it holds.
  *  2. A row is removed, and that is on disk, before its file is unlinked; unlinking happens under
- *the write lock, after looking that no new row has come. So a row never outlives its file,
- *whichever process dies when.
+ *     the write lock, after looking that no new row has come. So a row never outlives its file,
+ *     whichever process dies when.
  *  3. The database runs with synchronous = NORMAL: after a power loss it is what it was at some
- *earlier commit, never a mixture. Losing the last commits can only lose rows (garbage files,
- *invariant 1), or bring back rows whose removal nobody acted on, because what acts on a commit
- *(unlinking, reporting something durable) makes it with FULL first.
+ *     earlier commit, never a mixture. Losing the last commits can only lose rows (garbage files,
+ *     invariant 1), or bring back rows whose removal nobody acted on, because what acts on a commit
+ *     (unlinking, reporting something durable) makes it with FULL first.
  *  4. A row in state `written` names the boot during which its bytes were verified. In another boot
- *it proves nothing: the bytes may never have reached the disk. They are hashed once more before
- *first use, and the row then names the new boot. An extracted tree has no digest: after such a boot
- *it is damaged, to be made anew from its blob.
+ *     it proves nothing: the bytes may never have reached the disk. They are hashed once more
+ *     before first use, and the row then names the new boot. An extracted tree has no digest: after
+ *     such a boot it is damaged, to be made anew from its blob.
  *  5. A row in state `durable` was fsynced, with its folder, after it was verified and before the
- *row said so.
+ *     row said so.
  *  6. A row in state `damaged` is never used and counts as absent to those who could bring the
- *bytes anew; they replace it.
+ *     bytes anew; they replace it.
  *  7. What names, leases, containers, mounts and uses reach over edges is never collected, however
- *it came to be reached.
+ *     it came to be reached.
  *  8. index.json is never older than the names it was published for: whoever publishes reads them
- *under the root's lock.
+ *     under the root's lock.
  *  9. An ingest belongs to who holds the flock on its `lock` file, and that file is still the one
- *of that name.
+ *     of that name.
  * 10. A range in an ingest's map was written to `data` before the map said so, during the boot the
- *map names.
+ *     map names.
  */
 #include <fcntl.h>
 #include <limits.h>

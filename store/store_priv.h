@@ -2,15 +2,16 @@
 
 /*
  * What the files of store/ share: the handle, the two database connections, and how rows are read
- *and written.
+ * and written.
  *
- *	read    ol_db *db = ol_db_reader(store); query, step*, and the statement and the connection
- *end by themselves write   ol_txn_begin … ol_txn_commit; a transaction that goes out of scope
- *before is rolled back
+ *	read    ol_db *db = ol_db_reader(store); query, step*; the statement and the connection
+ *	        end by themselves
+ *	write   ol_txn_begin … ol_txn_commit; a transaction that goes out of scope before is
+ *	        rolled back
  *
  * Lock order: ingest flock → writer → reader; the flock of the root folder (ol_root_lock) before
- *the writer. No callback runs under any of them, and nothing slower than a rename happens inside a
- *transaction.
+ * the writer. No callback runs under any of them, and nothing slower than a rename happens inside a
+ * transaction.
  */
 #include <pthread.h>
 #include <sqlite3.h>

@@ -1,10 +1,11 @@
 /*
  * The last stage: see exec/stage_plan.h. A static program without orlop's libraries, because it
- *runs inside the container's root. Two ways to start it:
+ * runs inside the container's root. Two ways to start it:
  *
- *	with a plan on descriptor 3        drops privileges as planned, then execs (or stays as
- *process 1) NAME -- COMMAND [ARG...]           process 1 for other runtimes: forwards signals,
- *reaps, exits as COMMAND does
+ *	with a plan on descriptor 3    drops privileges as planned, then execs, or stays as
+ *	                               process 1
+ *	NAME -- COMMAND [ARG...]       process 1 for other runtimes: forwards signals, reaps,
+ *	                               exits as COMMAND does
  */
 #include <errno.h>
 #include <fcntl.h>
