@@ -88,6 +88,7 @@ int ol_session_registry(ol_session *session, ol_registry **out, ol_error *err)
 		.creds = o->creds,
 		.authfile = o->authfile,
 		.retries = o->retries,
+		.never_retry = o->retries == 0,
 		.cancel = o->cancel,
 		.listener = &o->listener,
 	};

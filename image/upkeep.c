@@ -175,6 +175,7 @@ int ol_login(ol_session *session, const char *host, const char *user, const char
 		.cert_dir = o->cert_dir,
 		.creds = creds,
 		.retries = o->retries,
+		.never_retry = o->retries == 0,
 		.cancel = o->cancel,
 		.listener = &o->listener,
 	};
