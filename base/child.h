@@ -15,8 +15,8 @@ typedef struct ol_child_options {
 	const char *const *argv;            /* argv[0] is looked up in PATH unless it has a slash */
 	const char *const *env;             /* NULL: ours */
 	int stdin_fd, stdout_fd, stderr_fd; /* lent; -1: /dev/null; use 0, 1, 2 to pass ours on */
-	int (*prepare)(void *ctx); /* in the child before exec: async-signal-safe; a negative return
-				      is a failure */
+	/* in the child before exec: async-signal-safe; a negative return is a failure */
+	int (*prepare)(void *ctx);
 	void *ctx;
 } ol_child_options;
 

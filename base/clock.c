@@ -153,8 +153,8 @@ ol_time_text ol_time_format(const struct timespec *when)
 
 ol_time_text ol_time_ago(int64_t unix_seconds, int64_t now)
 {
-	/* docker's steps, in minutes or in hours: a unit is used until there are two of the next.
-	 */
+	/* docker's steps, in minutes or in hours: a unit is used until there are two of
+	 * the next. */
 	static const struct {
 		int64_t below, unit;
 		const char *name;

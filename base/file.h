@@ -42,6 +42,6 @@ int ol_dir_open(int dir_fd, const char *path, int *out, ol_error *err);
 /* rm -rf beneath dir_fd, without following links or crossing into another file system. Nothing
  * there is OK. */
 int ol_remove_tree(int dir_fd, const char *path, ol_error *err);
-/* An exclusive or shared flock; OL_EBUSY if it is held and wait is false. Interrupted waits go on.
- */
+/* An exclusive or shared flock; OL_EBUSY if it is held and wait is false. Interrupted waits
+ * go on. */
 int ol_flock(int fd, bool exclusive, bool wait, ol_error *err);

@@ -2,9 +2,9 @@
 
 /*
  * A bounded queue of byte blocks between two threads, one on each side. The producer asks for an
- * empty block, fills it and puts it; the consumer gets it, uses it and returns it. The blocks, count
- * of block_bytes each, are made once. A full queue makes the producer wait, an empty one the
- * consumer: this is the back-pressure of a pull.
+ * empty block, fills it and puts it; the consumer gets it, uses it and returns it. All blocks are
+ * made once: count times block_bytes of memory. A full queue makes the producer wait, an empty one
+ * the consumer: this is the back-pressure of a pull.
  *
  *	producer: ol_queue_blank(q, &b) … b->size = n; ol_queue_put(q, b); … ol_queue_finish(q, …)
  *	consumer: ol_queue_get(q, &b, err) … ol_queue_return(q, b);            b == NULL is the end

@@ -33,9 +33,9 @@
 #define BUFFER_BYTES_MIN ((size_t)64 << 10)
 
 struct slot {
-	uint64_t prefix; /* the key's first eight bytes, so that most comparisons touch nothing else
-			  */
-	size_t offset;   /* of the record in the buffer */
+	/* the key's first eight bytes, so that most comparisons touch nothing else */
+	uint64_t prefix;
+	size_t offset; /* of the record in the buffer */
 };
 
 struct run {
@@ -150,8 +150,8 @@ static void sizes_at(const char *record, uint32_t *key_size, uint32_t *value_siz
 	memcpy(value_size, record + sizeof *key_size, sizeof *value_size);
 }
 
-/* Total: records that are equal keep the order in which they came, which is that of their offsets.
- */
+/* Total: records that are equal keep the order in which they came, which is that of
+ * their offsets. */
 static int compare_slots(const void *pa, const void *pb, void *buffer)
 {
 	const struct slot *a = pa, *b = pb;
@@ -264,8 +264,8 @@ static int spill(ol_sorter *sorter, ol_error *err)
 	return OL_OK;
 }
 
-/* What one more record of size bytes would make it: twice the slots, for qsort has a copy of them.
- */
+/* What one more record of size bytes would make it: twice the slots, for qsort has a copy
+ * of them. */
 static bool is_over_budget(const ol_sorter *sorter, size_t size)
 {
 	return sorter->used + size + 2 * (sorter->slot_count + 1) * sizeof(struct slot) >
@@ -522,8 +522,8 @@ static int merge_runs(
 	return rc;
 }
 
-/* Fewer runs, each pass dividing their number by the fan-in; what was merged gives its blocks back.
- */
+/* Fewer runs, each pass dividing their number by the fan-in; what was merged gives its
+ * blocks back. */
 static int reduce_runs(ol_sorter *sorter, ol_error *err)
 {
 	size_t fan_in = sorter->budget / WINDOW_BYTES;
@@ -547,8 +547,8 @@ static int reduce_runs(ol_sorter *sorter, ol_error *err)
 			sorter->runs[made++] = run;
 		}
 		sorter->run_count = made;
-		/* A courtesy to a full disk: a file system without holes keeps them until the end.
-		 */
+		/* A courtesy to a full disk: a file system without holes keeps them until
+		 * the end. */
 		(void)fallocate(sorter->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
 			(off_t)start, (off_t)(end - start));
 	}

@@ -24,8 +24,8 @@ OL_DEFINE_AUTO(ol_sorter, ol_sorter_free)
 /* A key of at most 64 KiB, a value of at most 16 MiB. */
 int ol_sorter_add(ol_sorter *sorter, ol_view key, ol_view value, ol_error *err);
 int ol_sorter_sort(ol_sorter *sorter, ol_error *err);
-/* The next record in order; key and value are lent until the next call. *more is false at the end.
- */
+/* The next record in order; key and value are lent until the next call. *more is false at
+ * the end. */
 int ol_sorter_next(ol_sorter *sorter, ol_view *key, ol_view *value, bool *more, ol_error *err);
 /* Reads it all once more from the first. */
 int ol_sorter_rewind(ol_sorter *sorter, ol_error *err);

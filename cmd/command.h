@@ -61,9 +61,9 @@ typedef struct ol_command {
 	const char *usage;       /* what follows the name: "[OPTIONS] IMAGE [IMAGE...]" */
 	const char *summary;     /* one line, no full stop */
 	const char *description; /* paragraphs, split by blank lines; NULL: the summary says it */
-	const ol_option *options[OL_COMMAND_TABLES]; /* its tables: its own, and those several
-							commands have; the rest NULL */
-	const ol_alias *aliases;                     /* ended by a row without words; NULL: none */
+	/* its tables: its own, and those several commands have; the rest NULL */
+	const ol_option *options[OL_COMMAND_TABLES];
+	const ol_alias *aliases;    /* ended by a row without words; NULL: none */
 	const ol_example *examples; /* ended by a row without a line; at least one unless hidden */
 	unsigned words_min, words_max; /* words_max 0 with words_many: any number */
 	bool words_many;

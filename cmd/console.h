@@ -32,8 +32,8 @@ unsigned ol_console_lines(int fd, unsigned otherwise);
 void ol_console_print(ol_console *console, const char *text);
 void ol_console_printf(ol_console *console, const char *fmt, ...) OL_PRINTF(2, 3);
 void ol_console_print_view(ol_console *console, ol_view text);
-/* Flushes stdout. OL_ESYSTEM: results could not be written; sys EPIPE: nobody reads them any more.
- */
+/* Flushes stdout. OL_ESYSTEM: results could not be written; sys EPIPE: nobody reads them
+ * any more. */
 int ol_console_close(ol_console *console, ol_error *err);
 
 /* `orlop: …` and `hint: …`, one line each. */

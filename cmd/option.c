@@ -17,8 +17,8 @@ struct ol_args {
 	size_t given_count, given_cap;
 	const char **words; /* owned, ended by NULL */
 	size_t word_count, word_cap;
-	ol_arena
-		*arena; /* owned: the lists that were asked for, and what commands make of values */
+	/* owned: the lists that were asked for, and what commands make of values */
+	ol_arena *arena;
 };
 
 typedef struct scan {

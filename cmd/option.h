@@ -15,11 +15,11 @@
 #include "base/alloc.h"
 
 typedef enum ol_option_kind {
-	OL_OPTION_FLAG,   /* true or false */
-	OL_OPTION_TEXT,   /* one value: the last one given counts */
-	OL_OPTION_LIST,   /* every value counts, in order */
-	OL_OPTION_REFUSED /* Docker has it, orlop does not: refused by name, with help as the hint
-			   */
+	OL_OPTION_FLAG, /* true or false */
+	OL_OPTION_TEXT, /* one value: the last one given counts */
+	OL_OPTION_LIST, /* every value counts, in order */
+	/* Docker has it, orlop does not: refused by name, with help as the hint */
+	OL_OPTION_REFUSED
 } ol_option_kind;
 
 typedef struct ol_option {
@@ -29,8 +29,8 @@ typedef struct ol_option {
 	const char *value;   /* what help calls the value: "PATH"; NULL for a flag */
 	const char *help;    /* one line, no full stop */
 	const char *choices; /* the values there are, "auto|plain|json|none"; NULL: any */
-	const char
-		*completes; /* "file", "dir": how a shell completes the value; NULL: it does not */
+	/* "file", "dir": how a shell completes the value; NULL: it does not */
+	const char *completes;
 	const char *otherwise; /* the default as help shows it; NULL: none to tell */
 } ol_option;
 

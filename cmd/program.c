@@ -225,8 +225,8 @@ static int run_line(int argc, char **argv, ol_console *console)
 	return status;
 }
 
-/* Our own copy of the words; what other users can see of them in the process list keeps no secret.
- */
+/* Our own copy of the words; what other users can see of them in the process list keeps
+ * no secret. */
 static char **take_words(int argc, char **argv)
 {
 	char **words = ol_alloc_array((size_t)argc + 1, sizeof *words);

@@ -405,8 +405,8 @@ static int comment(parser *p, bool *was, ol_error *err)
 	return OL_OK;
 }
 
-/* Text up to the next action, into which the parser then looks; *open is false when there is none.
- */
+/* Text up to the next action, into which the parser then looks; *open is false when there
+ * is none. */
 static node *text_before_action(parser *p, bool *open)
 {
 	ol_view rest = ol_view_from(p->text.data + p->at, p->text.size - p->at);

@@ -28,12 +28,12 @@
 typedef struct ol_template ol_template;
 
 typedef enum ol_template_flags {
-	OL_TEMPLATE_ESCAPES = 1, /* outside {{}}, \t and \n are a tab and a newline, as in Docker's
-				    --format of lists */
+	/* outside {{}}, \t and \n are a tab and a newline, as in Docker's --format of lists */
+	OL_TEMPLATE_ESCAPES = 1,
 } ol_template_flags;
 
-/* The template owns a copy of the text. OL_EINVAL and OL_EUNSUPPORTED say at which byte it stopped.
- */
+/* The template owns a copy of the text. OL_EINVAL and OL_EUNSUPPORTED say at which byte
+ * it stopped. */
 int ol_template_parse(ol_view text, int flags, ol_template **out, ol_error *err);
 void ol_template_free(ol_template *templ);
 OL_DEFINE_AUTO(ol_template, ol_template_free)

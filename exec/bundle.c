@@ -45,8 +45,8 @@ static const char *const *join(
 	return out;
 }
 
-/* Entrypoint and command: a given command replaces the image's, a given entrypoint replaces both.
- */
+/* Entrypoint and command: a given command replaces the image's, a given entrypoint
+ * replaces both. */
 static int choose_args(ol_bundle *bundle, const ol_bundle_input *input, ol_error *err)
 {
 	const ol_container_options *o = input->options;

@@ -14,14 +14,15 @@ typedef struct ol_bundle ol_bundle;
 typedef struct ol_bundle_input {
 	const ol_container_options *options;
 	const ol_config *config; /* NULL: no image config */
-	int rootfs_fd; /* the mounted root: users, groups and the working directory are looked up
-			  beneath it */
-	const char *
-		rootfs_path; /* for root.path in config.json: absolute, or relative to the bundle */
-	const char *id;      /* 64 hex digits */
-	const char *files_dir; /* absolute: where hosts, hostname and resolv.conf were (or will be)
-				  written, see ol_bundle_write_files */
-	bool for_runtime;      /* written for another runtime: no expectations about our launcher */
+	/* the mounted root: users, groups and the working directory are looked up beneath it */
+	int rootfs_fd;
+	/* for root.path in config.json: absolute, or relative to the bundle */
+	const char *rootfs_path;
+	const char *id; /* 64 hex digits */
+	/* absolute: where hosts, hostname and resolv.conf were (or will be) written, see
+	 * ol_bundle_write_files */
+	const char *files_dir;
+	bool for_runtime; /* written for another runtime: no expectations about our launcher */
 } ol_bundle_input;
 
 /* OL_EINVAL: a user, capability, path … that does not exist or is not allowed, by name. */

@@ -1,5 +1,5 @@
-/* Which mounts a container gets: a table of Docker's, the user's own, and the three files of /etc.
- */
+/* Which mounts a container gets: a table of Docker's, the user's own, and the three files
+ * of /etc. */
 #include "exec/bundle_mounts.h"
 
 #include <dirent.h>

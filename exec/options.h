@@ -11,9 +11,9 @@ typedef struct ol_mount_option {
 	const char *source; /* absolute, for bind */
 	const char *target; /* absolute, in the container */
 	bool read_only;
-	const char *options; /* more mount options, comma separated: "rprivate,size=64m,mode=1777";
-				or "" */
-	bool create_source;  /* -v makes a missing source directory, --mount refuses it */
+	/* more mount options, comma separated: "rprivate,size=64m,mode=1777"; or "" */
+	const char *options;
+	bool create_source; /* -v makes a missing source directory, --mount refuses it */
 } ol_mount_option;
 
 typedef struct ol_ulimit {
@@ -28,18 +28,18 @@ typedef enum ol_network {
 
 /* All lent. Lists of strings are ended by NULL; NULL is an empty list. */
 typedef struct ol_container_options {
-	const char *const *args;       /* command after the image, or NULL: the image's */
-	const char *const *entrypoint; /* --entrypoint: one word, or {""} to clear the image's;
-					  NULL: the image's */
-	const char *const *env;        /* "KEY=VALUE", or "KEY": ours; --env-file came first */
-	const char *user;              /* -u, or NULL */
+	const char *const *args; /* command after the image, or NULL: the image's */
+	/* --entrypoint: one word, or {""} to clear the image's; NULL: the image's */
+	const char *const *entrypoint;
+	const char *const *env; /* "KEY=VALUE", or "KEY": ours; --env-file came first */
+	const char *user;       /* -u, or NULL */
 	const char *const *group_add;
 	const char *working_dir; /* -w, or NULL */
 	const char *hostname;    /* or NULL: the short id */
 	bool tty, interactive, init, read_only, privileged, no_new_privileges;
 	const char *const *cap_add, *const *cap_drop; /* "NET_ADMIN", "CAP_NET_ADMIN", "ALL" */
-	const char *seccomp; /* --security-opt seccomp=: "unconfined", a profile's path, or NULL:
-				ours */
+	/* --security-opt seccomp=: "unconfined", a profile's path, or NULL: ours */
+	const char *seccomp;
 	const char *const *security_opts; /* as typed, for what is refused by name */
 	const ol_mount_option *mounts;
 	size_t mount_count;

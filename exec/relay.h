@@ -17,8 +17,8 @@ typedef struct ol_relay {
 	int pid_fd;      /* process 1 */
 	int signal_fd;   /* what ol_relay_block made */
 	int terminal_fd; /* near end; -1 without one. Then: */
-	int stdin_fd; /* to write the container's stdin; -1: it has none. The relay closes it at end
-			 of file */
+	/* to write the container's stdin; -1: it has none. The relay closes it at end of file */
+	int stdin_fd;
 	int stdout_fd, stderr_fd; /* to read. The relay closes them when nobody reads ours */
 	bool read_stdin;
 	int log_fd; /* -1, or what gets all output too */

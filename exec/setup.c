@@ -27,8 +27,8 @@
 /* Out of the way of the descriptors that the last stage expects. */
 #define FD_ASIDE 10
 
-/* Without threads or helpers yet: invisible to everybody but root, and gone when the launcher is.
- */
+/* Without threads or helpers yet: invisible to everybody but root, and gone when the
+ * launcher is. */
 static int hide(ol_error *err)
 {
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)

@@ -11,8 +11,8 @@
 /* A new pair in this devpts, found by descriptor only: no path of the container is looked at. Both
  * are the caller's. */
 int ol_terminal_open(int devpts_fd, int *near_fd, int *far_fd, ol_error *err);
-/* One descriptor through a Unix socket. Receiving gives OL_ENOTFOUND when the other side has gone.
- */
+/* One descriptor through a Unix socket. Receiving gives OL_ENOTFOUND when the other side
+ * has gone. */
 int ol_terminal_send(int socket_fd, int fd, ol_error *err);
 int ol_terminal_receive(int socket_fd, int *out, ol_error *err);
 

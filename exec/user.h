@@ -12,8 +12,8 @@
 
 typedef struct ol_user {
 	uint32_t uid, gid;
-	uint32_t *groups; /* owned; the primary one first, as Docker has it, then the supplementary
-			     ones */
+	/* owned; the primary one first, as Docker has it, then the supplementary ones */
+	uint32_t *groups;
 	size_t group_count;
 	char *home; /* owned; "/" where passwd says nothing */
 } ol_user;

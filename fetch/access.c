@@ -12,9 +12,9 @@ struct ol_access {
 	ol_host *host;
 	char *repository; /* owned */
 
-	pthread_mutex_t lock; /* guards what follows; held while the token server is asked, so that
-				 one asks for all */
-	unsigned serial;      /* changes with everything that changes what the header says */
+	/* guards what follows; held while the token server is asked, so that one asks for all */
+	pthread_mutex_t lock;
+	unsigned serial; /* changes with everything that changes what the header says */
 	bool credentials_loaded;
 	ol_credentials credentials;    /* owned */
 	ol_auth_scheme scheme;         /* OL_AUTH_OTHER: not challenged yet */

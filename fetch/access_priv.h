@@ -18,8 +18,8 @@
 
 typedef struct ol_access ol_access;
 
-/* repository: "library/alpine", or "" for the host alone. Lent for the host's life. Threads: any.
- */
+/* repository: "library/alpine", or "" for the host alone. Lent for the host's life.
+ * Threads: any. */
 ol_access *ol_access_get(ol_host *host, const char *repository);
 void ol_access_free_all(ol_host *host);
 

@@ -13,10 +13,10 @@ typedef struct ol_credentials {
 } ol_credentials;
 
 typedef struct ol_credential_options {
-	const char *creds;           /* --creds */
-	const char *authfile;        /* --authfile */
-	const ol_listener *listener; /* hears OL_EVENT_WARNING: a helper that is missing, a default
-					file that cannot be read */
+	const char *creds;    /* --creds */
+	const char *authfile; /* --authfile */
+	/* hears OL_EVENT_WARNING: a helper that is missing, a default file that cannot be read */
+	const ol_listener *listener;
 } ol_credential_options;
 
 /* The first source that has the host (a key may be host or host/path; longest first): --creds,

@@ -224,8 +224,8 @@ bool ol_docker_config_helper(const ol_docker_config *config, const char *host, u
 	return true;
 }
 
-/* A section to write to, made where it is missing. jansson hands out members const, hence the copy.
- */
+/* A section to write to, made where it is missing. jansson hands out members const, hence
+ * the copy. */
 static ol_json *section_copy(const ol_docker_config *config, const char *name)
 {
 	const ol_json *section = ol_json_get(config->root, name);

@@ -16,25 +16,26 @@ typedef struct ol_registry ol_registry;
 
 /* How long things may take. Zero is the default of each; tests make them short. */
 typedef struct ol_registry_timing {
-	unsigned connect_ms;             /* until a connection (with its TLS) stands */
-	unsigned stall_seconds;          /* that a transfer may stay below stall_bytes_per_second */
-	unsigned stall_bytes_per_second; /* fewer bytes a second than this is a stall, whatever
-					    still drips */
-	unsigned backoff_ms;             /* the first wait before a retry; each next one doubles */
+	unsigned connect_ms;    /* until a connection (with its TLS) stands */
+	unsigned stall_seconds; /* that a transfer may stay below stall_bytes_per_second */
+	/* fewer bytes a second than this is a stall, whatever still drips */
+	unsigned stall_bytes_per_second;
+	unsigned backoff_ms; /* the first wait before a retry; each next one doubles */
 	unsigned backoff_max_ms;
 } ol_registry_timing;
 
 /* All strings are lent until ol_registry_new returns. Zero is the default of everything. */
 typedef struct ol_registry_options {
-	bool plain_http; /* --plain-http: loopback hosts get plain HTTP when TLS is not answered
-			    anyway */
+	/* --plain-http: loopback hosts get plain HTTP when TLS is not answered anyway */
+	bool plain_http;
 	bool skip_tls_verify; /* --tls-verify=false: also allows falling back to plain HTTP */
-	const char *cert_dir; /* --cert-dir: *.crt CAs, *.cert + *.key client pairs; NULL: the
-				 systems' places */
+	/* --cert-dir: *.crt CAs, *.cert + *.key client pairs; NULL: the systems' places */
+	const char *cert_dir;
 	const char *creds;    /* --creds USER[:PASS] */
 	const char *authfile; /* --authfile */
-	int retries; /* --retry: further tries after a failed one; -1 (or 0 with never_retry unset):
-			the default */
+	/* --retry: further tries after a failed one; -1 (or 0 with never_retry unset):
+	 * the default */
+	int retries;
 	bool never_retry;       /* --retry=0 */
 	const char *user_agent; /* appended to ours */
 	unsigned connections;   /* ranges of one large blob fetched at once; 0: the default */
@@ -58,8 +59,8 @@ typedef struct ol_resolved {
 } ol_resolved;
 int ol_registry_resolve(ol_registry *registry, const ol_ref *ref, ol_resolved *out, ol_error *err);
 
-/* A manifest's bytes, verified against digest: OL_ECORRUPT when they are others. out may be NULL.
- */
+/* A manifest's bytes, verified against digest: OL_ECORRUPT when they are others. out may
+ * be NULL. */
 int ol_registry_get_manifest(ol_registry *registry, const ol_ref *ref, const ol_digest *digest,
 	ol_buf *body, ol_resolved *out, ol_error *err);
 

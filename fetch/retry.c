@@ -69,8 +69,8 @@ static bool read_digits(ol_view text, size_t *at, size_t count, int *out)
 	return true;
 }
 
-/* d h m s y take two digits, Y four, M a month, D a day padded with a space; the rest is literal.
- */
+/* d h m s y take two digits, Y four, M a month, D a day padded with a space; the rest
+ * is literal. */
 static bool read_date(ol_view text, const char *pattern, struct date *date)
 {
 	size_t at = 0;

@@ -28,8 +28,8 @@ struct ol_transfer {
 	bool started, ending;
 	pthread_t thread;
 
-	CURLM *multi; /* owned; made before the thread starts, then the thread's own (but for
-			 wake-ups) */
+	/* owned; made before the thread starts, then the thread's own (but for wake-ups) */
+	CURLM *multi;
 	ol_job *active;
 	ol_slot *slots; /* idle ones */
 };

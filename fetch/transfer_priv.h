@@ -37,8 +37,8 @@ typedef enum ol_outcome {
 	OL_OUTCOME_CERTIFICATE, /* its certificate, or ours, was not accepted */
 	OL_OUTCOME_CUT,         /* the connection ended before the reply did */
 	OL_OUTCOME_STALLED,     /* too few bytes a second */
-	OL_OUTCOME_REFUSED, /* by us: a bound, or a callback's negative return; rc and err say why
-			     */
+	/* by us: a bound, or a callback's negative return; rc and err say why */
+	OL_OUTCOME_REFUSED,
 	OL_OUTCOME_CANCELED,
 } ol_outcome;
 
@@ -47,15 +47,15 @@ typedef struct ol_reply {
 	long status;             /* 0 where none came */
 	ol_str headers;          /* owned: "name: value\n" each */
 	uint64_t content_length; /* UINT64_MAX: not said */
-	ol_buf body; /* owned; of a streamed reply empty; of an error reply perhaps its beginning
-			only */
+	/* owned; of a streamed reply empty; of an error reply perhaps its beginning only */
+	ol_buf body;
 	uint64_t body_bytes;   /* that came */
 	uint64_t handed_bytes; /* of those, handed to the request's body */
 } ol_reply;
 
 void ol_reply_done(ol_reply *reply);
-/* The index-th header of that name, without white space around it; false when there is none. Lent.
- */
+/* The index-th header of that name, without white space around it; false when there is
+ * none. Lent. */
 bool ol_reply_header(const ol_reply *reply, const char *name, size_t index, ol_view *value);
 
 #define OL_BODY_ENOUGH 1
@@ -77,8 +77,8 @@ typedef struct ol_request {
 	int (*accept)(void *ctx, const ol_reply *reply, ol_error *err);
 	int (*body)(void *ctx, const void *data, size_t size, ol_error *err);
 	void *ctx;
-	const atomic_bool
-		*stop; /* becomes true: nobody wants the rest (after ol_transfer_wake); or NULL */
+	/* becomes true: nobody wants the rest (after ol_transfer_wake); or NULL */
+	const atomic_bool *stop;
 } ol_request;
 
 /* OL_OK: the reply is whole, whatever its status. Else reply->outcome says what happened and err

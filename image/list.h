@@ -19,10 +19,10 @@ typedef struct ol_image_row {
 } ol_image_row;
 
 typedef struct ol_list_options {
-	bool all;                   /* one row per platform present */
-	const char *match;          /* a reference or glob, or NULL */
-	const char *const *filters; /* "dangling=true", "label=k=v", "before=…", "since=…",
-				       "reference=…"; ended by NULL */
+	bool all;          /* one row per platform present */
+	const char *match; /* a reference or glob, or NULL */
+	/* "dangling=true", "label=k=v", "before=…", "since=…", "reference=…"; ended by NULL */
+	const char *const *filters;
 } ol_list_options;
 
 /* Newest first, as docker. */

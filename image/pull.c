@@ -38,8 +38,8 @@ static void pull_done(ol_pull_state *pull)
 	ol_lease_end(pull->lease);
 }
 
-/* A manifest or index: from the store where it is there, else from the registry, verified and kept.
- */
+/* A manifest or index: from the store where it is there, else from the registry, verified
+ * and kept. */
 static int get_document(ol_pull_state *pull, const ol_digest *digest, const char *media_type,
 	ol_document **out, ol_error *err)
 {
@@ -167,8 +167,8 @@ static int add_image(ol_pull_state *pull, const ol_digest *digest, ol_document *
 static int add_entry(ol_pull_state *pull, const ol_descriptor *entry, const ol_platform *want,
 	unsigned depth, ol_error *err);
 
-/* The best entry that says its platform; else the first of those that do not whose config serves.
- */
+/* The best entry that says its platform; else the first of those that do not whose
+ * config serves. */
 static int add_best(ol_pull_state *pull, const ol_document *index, const ol_platform *want,
 	unsigned depth, ol_error *err)
 {

@@ -3,14 +3,15 @@
 #include "image/session.h"
 
 typedef struct ol_pull_options {
-	const char *ref;              /* as typed */
-	const ol_platform *platforms; /* none: the host's (or DOCKER_DEFAULT_PLATFORM, which cmd/
-					 has looked at) */
+	const char *ref; /* as typed */
+	/* none: the host's (or DOCKER_DEFAULT_PLATFORM, which cmd/ has looked at) */
+	const ol_platform *platforms;
 	size_t platform_count;
 	bool all_platforms;
 	bool keep_blobs; /* --keep-blobs: the compressed layers too */
-	bool durable;    /* --durable: fsynced before return; else the caller syncs behind
-			    (ol_session_sync_behind) */
+	/* --durable: fsynced before return; else the caller syncs behind
+	 * (ol_session_sync_behind) */
+	bool durable;
 } ol_pull_options;
 
 typedef struct ol_pull_result {

@@ -19,8 +19,8 @@ typedef struct ol_pull_state {
 	const ol_driver *driver;
 	ol_ref ref;
 	ol_resolved resolved; /* what the reference means: the root */
-	ol_document
-		*root; /* owned when it is an index; else the image's own document stands for it */
+	/* owned when it is an index; else the image's own document stands for it */
+	ol_document *root;
 	ol_lease *lease;       /* owned */
 	ol_pull_image *images; /* owned */
 	size_t count, cap;

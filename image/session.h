@@ -24,8 +24,8 @@ typedef struct ol_session_options {
 	int retries; /* -1: the default */
 	ol_cancel *cancel;
 	ol_listener listener;
-	const char
-		*program; /* what ol_session_sync_behind starts ("/proc/self/exe"); NULL: nothing */
+	/* what ol_session_sync_behind starts ("/proc/self/exe"); NULL: nothing */
+	const char *program;
 } ol_session_options;
 
 /* Strings, cancel and listener are lent for the session's life. Opens the store; registry and

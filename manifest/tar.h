@@ -56,17 +56,17 @@ typedef struct ol_sparse {
 /* One member; all it points to is lent for the call. */
 typedef struct ol_tar_entry {
 	ol_tar_type type;
-	const char *name;   /* clean; bytes, not text */
-	const char *target; /* of a hard link (clean, as name) or symbolic link (as it stands); else
-			       "" */
-	uint32_t mode;      /* 07777 only */
+	const char *name; /* clean; bytes, not text */
+	/* of a hard link (clean, as name) or symbolic link (as it stands); else "" */
+	const char *target;
+	uint32_t mode; /* 07777 only */
 	uint32_t uid, gid;
-	struct timespec
-		mtime; /* negative ones become 0, those past the year 9999 its last second */
+	/* negative ones become 0, those past the year 9999 its last second */
+	struct timespec mtime;
 	uint32_t dev_major, dev_minor;
-	uint64_t size;        /* what stat shows: for a sparse file the size with its holes */
-	uint64_t data_size;   /* bytes of data that follow in the tar (the map of a pax 1.0 file not
-				 counted) */
+	uint64_t size; /* what stat shows: for a sparse file the size with its holes */
+	/* bytes of data that follow in the tar (the map of a pax 1.0 file not counted) */
+	uint64_t data_size;
 	uint64_t data_offset; /* of those bytes in the tar; a multiple of 512 */
 	/* In order, not overlapping, not empty, inside size; their sizes add up to data_size. NULL
 	 * for a file that is not sparse; not NULL with a count of 0 for one that is a single hole.

@@ -107,8 +107,8 @@ typedef struct ol_tar_map {
 } ol_tar_map;
 int ol_tar_pieces_block(ol_tar_pieces *pieces, ol_tar_map *map, const unsigned char *block,
 	bool *done, ol_error *err);
-/* Drops empty pieces; refuses what is out of order, outside size or does not add up to data_size.
- */
+/* Drops empty pieces; refuses what is out of order, outside size or does not add up
+ * to data_size. */
 int ol_tar_pieces_check(ol_tar_pieces *pieces, uint64_t size, uint64_t data_size, ol_error *err);
 
 /* A decimal number of digits only, at most max; false if it is not. */

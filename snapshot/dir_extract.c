@@ -233,8 +233,8 @@ static int extract_node(ol_dir_tree *tree, const ol_tar_entry *entry, ol_error *
 		err);
 }
 
-/* A link to what only a layer below can have: a file that tells, until the layers below are known.
- */
+/* A link to what only a layer below can have: a file that tells, until the layers below
+ * are known. */
 static int extract_cross(
 	ol_dir_tree *tree, const ol_tar_entry *entry, const char *target, ol_error *err)
 {

@@ -38,8 +38,8 @@
 #define OL_EROFS_CHUNKED   4U /* chunk indexes behind the xattrs */
 #define OL_EROFS_LAYOUT(f) (((unsigned)(f) >> 1) & 7U)
 
-/* u of a chunked inode: the chunk's size is a block << (u & 31); the entries are indexes of 8 bytes
- */
+/* u of a chunked inode: the chunk's size is a block << (u & 31); the entries are indexes of
+ * 8 bytes */
 #define OL_EROFS_CHUNK_INDEXES   0x20U
 #define OL_EROFS_CHUNK_BITS_MASK 0x1FU
 #define OL_EROFS_HOLE            0xFFFFFFFFU
@@ -75,8 +75,8 @@ struct ol_erofs_chunk {
 	uint8_t advice[2], device[2], block[4];
 };
 
-/* Before the first xattr of an inode. Its count in the inode is 1 + the rest in units of 4 bytes.
- */
+/* Before the first xattr of an inode. Its count in the inode is 1 + the rest in units of
+ * 4 bytes. */
 struct ol_erofs_xattr_head {
 	uint8_t filter[4], shared_count, reserved[7];
 };

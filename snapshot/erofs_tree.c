@@ -23,8 +23,8 @@ struct tree {
 	ol_erofs_dirents dirents;
 	ol_erofs_node node;
 	ol_buf xattrs;
-	ol_sorter *patches; /* owned: (inode's sequence, 0) → where it is; (…, 1) → an entry that
-			       means it */
+	/* owned: (inode's sequence, 0) → where it is; (…, 1) → an entry that means it */
+	ol_sorter *patches;
 	uint32_t subdirs; /* of the directory at work */
 	ol_erofs_tree_result result;
 };

@@ -100,10 +100,10 @@ int ol_erofs_output_flush(ol_erofs_output *output, ol_error *err);
 /* A directory whose children are to come. */
 typedef struct ol_erofs_dir {
 	uint64_t at, parent_at; /* offsets of the inodes */
-	uint64_t cut; /* children with lower sequences went when something else replaced the
-			 directory */
-	bool bare;    /* nothing of the layers below shows in it */
-	ol_view key;  /* of its path; lent */
+	/* children with lower sequences went when something else replaced the directory */
+	uint64_t cut;
+	bool bare;   /* nothing of the layers below shows in it */
+	ol_view key; /* of its path; lent */
 } ol_erofs_dir;
 
 /* First in, first out; past a bound on disk. */
@@ -187,8 +187,8 @@ typedef struct ol_erofs_link_fact {
 	bool is_target; /* some hard link means this entry's inode */
 	bool is_source, is_cross;
 	uint64_t inode; /* of a source: sequence of the entry whose inode it means */
-	ol_view target; /* of one that crosses layers: the path's text; lent until the stream moves
-			 */
+	/* of one that crosses layers: the path's text; lent until the stream moves */
+	ol_view target;
 } ol_erofs_link_fact;
 int ol_erofs_stream_links(ol_erofs_stream *stream, ol_erofs_link_fact *out, ol_error *err);
 

@@ -44,8 +44,8 @@ static int lock_layers(ol_store *store, int *fd, ol_error *err)
 	return OL_OK;
 }
 
-/* Takes a layer's mount away, and its folder. There being none is fine: most drivers mount nothing.
- */
+/* Takes a layer's mount away, and its folder. There being none is fine: most drivers
+ * mount nothing. */
 static int take_away(ol_store *store, const ol_digest *key, ol_error *err)
 {
 	ol_layer_mount_name name = ol_layer_mount_name_of(key);
@@ -53,8 +53,8 @@ static int take_away(ol_store *store, const ol_digest *key, ol_error *err)
 
 	if (faccessat(ol_store_run_fd(store), name.text, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
 		return errno == ENOENT ? OL_OK : ol_fail_sys(err, "%s", path);
-	/* As often as something is mounted there; detached, since overlays in use keep their own.
-	 */
+	/* As often as something is mounted there; detached, since overlays in use keep
+	 * their own. */
 	while (umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW) == 0)
 		ol_trace("snapshot", "unmounted %s", path);
 	if (errno != EINVAL && errno != ENOENT)

@@ -34,8 +34,8 @@
 struct stack {
 	const ol_rootfs_options *options;
 	ol_root_attributes root; /* owned */
-	const ol_layer_info
-		*layers; /* those that show: the options' from the topmost opaque root up */
+	/* those that show: the options' from the topmost opaque root up */
+	const ol_layer_info *layers;
 	size_t count;
 	int *fds; /* owned: roots of the layers, bottom first */
 };
@@ -208,8 +208,8 @@ static int make_top(const struct stack *stack, struct place *place, const char *
 	return rc;
 }
 
-/* Without its own xattrs overlayfs mounts, and then cannot replace a directory: better not at all.
- */
+/* Without its own xattrs overlayfs mounts, and then cannot replace a directory: better not
+ * at all. */
 static int try_xattr(int fd, bool userxattr, ol_error *err)
 {
 	const char *name = userxattr ? "user.overlay.orlop" : "trusted.overlay.orlop";

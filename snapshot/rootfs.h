@@ -18,8 +18,9 @@ typedef struct ol_rootfs_options {
 	bool writable;
 	bool userxattr;
 	const char *target; /* absolute path of a directory to mount on */
-	bool held;      /* ol_rootfs_hold was done: no row is written, and a private mount namespace
-			 * may have been entered since */
+	/* ol_rootfs_hold was done: no row is written, and a private mount namespace may have been
+	 * entered since */
+	bool held;
 	bool guarded;   /* nosuid and nodev: for a mount that others than a container see */
 	bool old_mount; /* mount(2) even where the kernel has the newer calls: for tests */
 } ol_rootfs_options;

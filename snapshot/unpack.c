@@ -42,8 +42,8 @@ struct pipeline {
 	ol_queue *packed, *plain;         /* owned */
 	/* Set by the decoding stage before its first block is put, read by the building one after
 	 * it. */
-	bool plain_is_packed; /* nothing to decode, and DiffID and blob digest are one: hashed once
-			       */
+	/* nothing to decode, and DiffID and blob digest are one: hashed once */
+	bool plain_is_packed;
 	uint64_t tar_bytes;   /* of the building stage */
 	atomic_bool failed;   /* a first failure has been recorded */
 	pthread_mutex_t lock; /* guards the two below */

@@ -236,8 +236,8 @@ static int settle(ol_store *store, const ol_digest *digest, uint64_t size, int d
 		return ol_fail(err, OL_EEXISTS, "blob %s is there", ol_digest_format(digest).text);
 	if (rc < 0 && rc != OL_ENOTFOUND)
 		return rc;
-	/* Invariant 1: what lies there without a row, or with one that proves nothing, is replaced.
-	 */
+	/* Invariant 1: what lies there without a row, or with one that proves nothing,
+	 * is replaced. */
 	rc = ol_publish_move(dir_fd, name, store->blobs_fd[digest->algorithm],
 		ol_digest_hex(digest).text, OL_PUBLISH_REPLACE, err);
 	if (rc == OL_OK)

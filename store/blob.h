@@ -22,8 +22,8 @@ typedef struct ol_blob_info {
 
 /* OL_ENOTFOUND without a row; OL_ECORRUPT when it is damaged. Looks at the row alone. */
 int ol_blob_stat(ol_store *store, const ol_digest *digest, ol_blob_info *out, ol_error *err);
-/* Is it there and proved, so that ol_blob_open will give it? Hashes it first after an unclean boot.
- */
+/* Is it there and proved, so that ol_blob_open will give it? Hashes it first after an
+ * unclean boot. */
 bool ol_blob_exists(ol_store *store, const ol_digest *digest);
 /* A descriptor to read from. OL_ENOTFOUND; OL_ECORRUPT when size or (after an unclean boot) digest
  * are wrong. */

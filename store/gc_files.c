@@ -16,13 +16,13 @@
 #include "base/file.h"
 #include "store/gc_priv.h"
 
-#define SCRATCH_SECONDS                                                                            \
-	((int64_t)24 * 3600) /* a process that makes something for a day is dead                   \
-			      */
-#define INGEST_SECONDS ((int64_t)7 * 24 * 3600) /* who has not resumed for a week will not */
-#define CONTAINER_SECONDS                                                                          \
-	((int64_t)24 * 3600) /* a folder may be made before its row, by hours at most */
-#define BATCH_FILES 256
+/* A process that makes something for a day is dead. */
+#define SCRATCH_SECONDS ((int64_t)24 * 3600)
+/* Who has not resumed for a week will not. */
+#define INGEST_SECONDS ((int64_t)7 * 24 * 3600)
+/* A folder may be made before its row, by hours at most. */
+#define CONTAINER_SECONDS ((int64_t)24 * 3600)
+#define BATCH_FILES       256
 
 int ol_each_name(int dir_fd, int (*call)(void *ctx, const char *name, ol_error *err), void *ctx,
 	ol_error *err)

@@ -24,8 +24,8 @@
 #define READ_AHEAD_BYTES                                                                           \
 	((uint64_t)256 << 10) /* the reader sleeps until so much has come: one wake-up each */
 #define CANCEL_INTERVAL_MS 100
-/* Past this the map is written anew with merged ranges; records past what then fits are not kept.
- */
+/* Past this the map is written anew with merged ranges; records past what then fits are
+ * not kept. */
 #define COMPACT_BYTES (OL_RANGE_MAP_BYTES_MAX / 2)
 
 /* Publishes a map with the present ranges and appends to that one from now on. Called with the lock

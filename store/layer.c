@@ -253,8 +253,8 @@ static int insert_row(ol_store *store, ol_db *db, const ol_layer_info *info, ol_
 		store->boot, ol_unix_now());
 }
 
-/* The transaction in which a staged folder becomes the layer. What stood there is moved to trash.
- */
+/* The transaction in which a staged folder becomes the layer. What stood there is moved
+ * to trash. */
 static int settle(ol_store *store, const ol_layer_info *info, const char *folder, const char *trash,
 	ol_error *err)
 {

@@ -20,11 +20,12 @@
 typedef struct ol_store ol_store;
 
 typedef struct ol_store_options {
-	const char *root;     /* folder; made if it is not there (0700) */
-	const char *run_root; /* state that ends with the boot; <run_root>/<store id>/ is made
-				 inside it; NULL: root/run */
-	const char *boot_id;  /* NULL: /proc/sys/kernel/random/boot_id; else for tests */
-	bool read_only;       /* no folder is made; OL_ENOTFOUND when there is no store */
+	const char *root; /* folder; made if it is not there (0700) */
+	/* state that ends with the boot; <run_root>/<store id>/ is made inside it;
+	 * NULL: root/run */
+	const char *run_root;
+	const char *boot_id; /* NULL: /proc/sys/kernel/random/boot_id; else for tests */
+	bool read_only;      /* no folder is made; OL_ENOTFOUND when there is no store */
 } ol_store_options;
 
 /* OL_EUNSUPPORTED: made by a newer orlop. OL_ECORRUPT: the database cannot be read; the hint says

@@ -22,12 +22,12 @@ typedef struct ol_container_info {
 	ol_digest root, config;             /* manifest, and image ID */
 	char *command;                      /* for ps */
 	int64_t created, started, finished; /* Unix seconds, 0 if not yet */
-	ol_container_state
-		state; /* a RUNNING row whose process is gone is shown as EXITED with status 255 */
+	/* a RUNNING row whose process is gone is shown as EXITED with status 255 */
+	ol_container_state state;
 	int exit_status;
-	pid_t pid;          /* of the supervising orlop */
-	uint64_t pid_start; /* its start time in clock ticks since boot, so that a reused pid is not
-			       taken for it */
+	pid_t pid; /* of the supervising orlop */
+	/* its start time in clock ticks since boot, so that a reused pid is not taken for it */
+	uint64_t pid_start;
 	char *boot_id;
 	bool remove_on_exit;
 } ol_container_info;

@@ -22,8 +22,8 @@ typedef struct erofs_box {
 	ol_error err;
 } erofs_box;
 
-/* Entries with sequence, data offset (4096 and up, in order) and target filled in where they are 0.
- */
+/* Entries with sequence, data offset (4096 and up, in order) and target filled in where they
+ * are 0. */
 erofs_box box_write(const ol_tar_entry *entries, size_t count, size_t budget);
 void box_done(erofs_box *box);
 ol_erofs *box_open(const erofs_box *box); /* must open */

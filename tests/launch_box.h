@@ -14,9 +14,9 @@ typedef struct launch_box {
 } launch_box;
 
 typedef struct launch_run {
-	pid_t pid;   /* the process that calls ol_launch */
-	int in, out; /* to its stdin; from its stdout and stderr. With a terminal both are its near
-			end */
+	pid_t pid; /* the process that calls ol_launch */
+	/* to its stdin; from its stdout and stderr. With a terminal both are its near end */
+	int in, out;
 	char text[65536]; /* what it said so far */
 	size_t size;
 	int status; /* after launch_end: 125 when ol_launch failed */

@@ -38,10 +38,10 @@ typedef struct tar_member {
 	unsigned uid, gid;
 	unsigned long long mtime;
 	unsigned major, minor;
-	const char *data;             /* may hold NULs with data_size */
-	size_t data_size;             /* 0: strlen(data) */
-	const char *pax[TAR_PAX_MAX]; /* "key=value" of an x header before it; values end at their
-					 NUL */
+	const char *data; /* may hold NULs with data_size */
+	size_t data_size; /* 0: strlen(data) */
+	/* "key=value" of an x header before it; values end at their NUL */
+	const char *pax[TAR_PAX_MAX];
 	const char *global[TAR_PAX_MAX];   /* of a g header before it */
 	const char *long_name, *long_link; /* GNU L and K headers before it */
 	tar_magic magic;

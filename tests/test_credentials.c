@@ -8,8 +8,8 @@
 #include "fetch/credentials.h"
 #include "tests/check.h"
 
-/* The helper knows what lies in $HOME/vault/<server, slashes as _>: user and secret, a line each.
- */
+/* The helper knows what lies in $HOME/vault/<server, slashes as _>: user and secret, a
+ * line each. */
 static const char helper[] =
 	"#!/bin/sh\n"
 	"echo \"$0 $*\" >> \"$HOME/calls\"\n"

@@ -196,8 +196,8 @@ static void *add_blobs(void *ctx)
 	return NULL;
 }
 
-/* Two threads of one handle and two handles of their own: they wait for each other and never fail.
- */
+/* Two threads of one handle and two handles of their own: they wait for each other and
+ * never fail. */
 static void writers_wait_for_each_other(void **state)
 {
 	store_box *box = *state;

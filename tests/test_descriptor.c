@@ -3,10 +3,9 @@
 #include "manifest/document.h"
 #include "tests/check.h"
 
-#define D "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad" /* of "abc" */
-#define E                                                                                          \
-	"sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855" /* of nothing    \
-										   */
+/* Of "abc", and of nothing. */
+#define D      "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+#define E      "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 #define EMPTY  "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"
 #define HEAD   "\"mediaType\":\"x/y\",\"digest\":\"" D "\""
 #define HEAD3  HEAD ",\"size\":3"

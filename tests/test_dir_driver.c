@@ -623,8 +623,8 @@ static const tar_member verified_members[] = {
 	{ 0 },
 };
 
-/* Each way in which a tree can differ, made by a shell command in it. The root gets its time back.
- */
+/* Each way in which a tree can differ, made by a shell command in it. The root gets its
+ * time back. */
 static void verify_names_the_path_that_differs(void **state)
 {
 	static const struct {

@@ -160,8 +160,8 @@ static void tls_believes_whom_it_is_told_to(void **state)
 		pull_by(c);
 }
 
-/* Debian's registry: what a push leaves on its disk, TLS and a user ann with the password s3cret.
- */
+/* Debian's registry: what a push leaves on its disk, TLS and a user ann with the
+ * password s3cret. */
 static void write_registry(const char *root, unsigned port)
 {
 	run("set -e; exec >/dev/null; umask 077; mkdir -p %s; cd %s; cat > make <<'END'\n"
