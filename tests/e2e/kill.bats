@@ -13,6 +13,7 @@ teardown_file() { scratch_remove; }
 tools_are_there() { command -v python3 >/dev/null && [ -e /bin/busybox ]; }
 setup() {
 	need_root
+	need_driver
 	need python3 jq
 	store "-$BATS_TEST_NUMBER"
 	IMAGE=$FAKE/app

@@ -38,6 +38,14 @@ store_remove() {
 orlop() { "$ORLOP" "$@"; }
 
 need_root() { [ "$(id -u)" = 0 ] || skip "not root: nothing can be mounted or run"; }
+# The driver that is asked for: not every kernel has erofs. What is forced is not probed, so orlop is asked what it would choose.
+need_driver() {
+	[ "$(id -u)" = 0 ] && [ "${1:-${ORLOP_DRIVER:-}}" = erofs ] || return 0
+	local best
+	best=$(env -u ORLOP_DRIVER "$ORLOP" --root "$WORK/probe" --run-root "$WORK/probe-run" info --format '{{.Driver}}: {{.DriverReason}}')
+	rm -rf --one-file-system "$WORK/probe" "$WORK/probe-run"
+	[[ "$best" == erofs:* ]] || skip "no erofs driver here, but $best"
+}
 need() { local t; for t in "$@"; do command -v "$t" >/dev/null || skip "no $t on this machine"; done; }
 
 free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
@@ -102,6 +110,7 @@ fake_start() {
 	local name=$1 scenario=$2
 	shift 2
 	[ -e "$WORK/$name.in" ] || mkfifo "$WORK/$name.in"
+	rm -f "$WORK/$name.log" "$WORK/$name.said"
 	# It ends when its stdin does, which is when this sleeper is killed.
 	sleep 1000 > "$WORK/$name.in" 3>&- &
 	echo $! > "$WORK/$name.pid"
@@ -115,4 +124,8 @@ fake_start() {
 	export FAKE
 	[ -n "$FAKE" ] || { cat "$WORK/$name.err" >&2; return 1; }
 }
-fake_stop() { kill "$(cat "$WORK/$1.pid")" 2>/dev/null || true; rm -f "$WORK/$1.pid"; }
+fake_stop() {
+	[ -e "$WORK/$1.pid" ] || return 0
+	kill "$(cat "$WORK/$1.pid")"
+	rm "$WORK/$1.pid"
+}

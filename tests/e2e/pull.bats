@@ -14,6 +14,7 @@ setup_file() {
 teardown_file() { scratch_remove; }
 setup() {
 	need_root
+	need_driver
 	need docker-registry skopeo jq
 	store "-$BATS_TEST_NUMBER"
 }

@@ -19,6 +19,7 @@ teardown_file() { scratch_remove; }
 tools_are_there() { command -v docker-registry >/dev/null && command -v skopeo >/dev/null && [ -e /bin/busybox ]; }
 setup() {
 	need_root
+	need_driver
 	need docker-registry skopeo jq
 	store
 	IMAGE=$REGISTRY/busybox

@@ -16,6 +16,7 @@ teardown_file() { scratch_remove; }
 tools_are_there() { command -v docker-registry >/dev/null && command -v skopeo >/dev/null && command -v umoci >/dev/null; }
 setup() {
 	need_root
+	need_driver
 	need docker-registry skopeo umoci jq python3
 	store "-$BATS_TEST_NUMBER"
 }
@@ -122,7 +123,7 @@ layer_mounts() { awk -v run="$ORLOP_RUN/" 'index($5, run) == 1 && $5 ~ "/(layers
 	b=$(orlop mount "$REGISTRY/busybox")
 	after=$(layer_mounts)
 	[ "$before" -eq "$after" ]
-	[ "$ORLOP_DRIVER" = dir ] || [ "$before" -gt 0 ]
+	[ "${ORLOP_DRIVER:-}" = dir ] || [ "$before" -gt 0 ]
 	orlop umount "$a"
 	cat "$b/bin/busybox" >/dev/null
 	orlop umount "$b"
@@ -130,7 +131,8 @@ layer_mounts() { awk -v run="$ORLOP_RUN/" 'index($5, run) == 1 && $5 ~ "/(layers
 }
 
 @test "layers of both drivers make one image" {
-	other=$([ "$ORLOP_DRIVER" = dir ] && echo erofs || echo dir)
+	need_driver erofs
+	other=$([ "${ORLOP_DRIVER:-}" = dir ] && echo erofs || echo dir)
 	ORLOP_DRIVER=$other orlop pull -q "$REGISTRY/busybox"
 	compare odd latest
 	orlop check
