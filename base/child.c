@@ -194,9 +194,31 @@ static int talk(int in_fd, int out_fd, ol_view input, ol_buf *out, ol_error *err
 	return rc;
 }
 
+/*
+ * As talk, whoever stops reading. SIGPIPE goes to the thread that writes, so it is held back in
+ * this thread alone, and taken away unless it was waiting before: what the process does with the
+ * signal is for all its threads.
+ */
+static int talk_on(int in_fd, int out_fd, ol_view input, ol_buf *out, ol_error *err)
+{
+	const struct timespec at_once = { 0 };
+	sigset_t pipe_signal, waiting, before;
+	int rc;
+
+	(void)sigemptyset(&pipe_signal);
+	(void)sigaddset(&pipe_signal, SIGPIPE);
+	(void)sigpending(&waiting);
+	(void)pthread_sigmask(SIG_BLOCK, &pipe_signal, &before);
+	rc = talk(in_fd, out_fd, input, out, err);
+	if (!sigismember(&waiting, SIGPIPE))
+		while (sigtimedwait(&pipe_signal, NULL, &at_once) < 0 && errno == EINTR)
+			continue;
+	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return rc;
+}
+
 int ol_child_run(const char *const *argv, ol_view input, ol_buf *out, int *status, ol_error *err)
 {
-	struct sigaction ignore = { .sa_handler = SIG_IGN }, before;
 	ol_autofd int in_read = -1, out_write = -1, out_read = -1;
 	int in[2], pipe_out[2], rc;
 	int in_write;
@@ -206,7 +228,8 @@ int ol_child_run(const char *const *argv, ol_view input, ol_buf *out, int *statu
 		return ol_fail_sys(err, "pipe");
 	in_read = in[0];
 	in_write = in[1];
-	if (pipe2(pipe_out, O_CLOEXEC) < 0) {
+	/* Our end alone: a write of more than fits would wait for a child that waits for us. */
+	if (fcntl(in_write, F_SETFL, O_NONBLOCK) < 0 || pipe2(pipe_out, O_CLOEXEC) < 0) {
 		(void)close(in_write);
 		return ol_fail_sys(err, "pipe");
 	}
@@ -223,9 +246,7 @@ int ol_child_run(const char *const *argv, ol_view input, ol_buf *out, int *statu
 	}
 	(void)close(ol_steal_fd(&in_read));
 	(void)close(ol_steal_fd(&out_write));
-	(void)sigaction(SIGPIPE, &ignore, &before);
-	rc = talk(in_write, out_read, input, out, err);
-	(void)sigaction(SIGPIPE, &before, NULL);
+	rc = talk_on(in_write, out_read, input, out, err);
 	if (rc < 0)
 		(void)kill(pid, SIGKILL);
 	if (ol_child_wait(pid, status, rc < 0 ? NULL : err) < 0 && rc == OL_OK)

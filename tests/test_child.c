@@ -1,5 +1,7 @@
+#include <signal.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "base/child.h"
 #include "tests/check.h"
 
@@ -59,13 +61,54 @@ static void a_child_inherits_no_descriptor(void **state)
 	CHECK_STR("0, 1, 2 and the listing's own", "4\n", ol_str_text(&out));
 }
 
+/* More than a pipe holds, to a child that takes all of it, some of it or nothing. */
+static void large_input_blocks_nobody_and_kills_nobody(void **state)
+{
+	static const struct {
+		const char *label, *script;
+		size_t output_size;
+		int status;
+	} cases[] = {
+		{ "takes all", "cat", (size_t)1 << 20, 0 },
+		{ "takes a little", "head -c 3", 3, 0 },
+		{ "closes stdin early", "exec <&-; sleep 0.1; printf closed", 6, 0 },
+		{ "ends at once", "exit 5", 0, 5 },
+	};
+	ol_autofree char *input = ol_alloc((size_t)1 << 20);
+	struct sigaction action;
+	sigset_t mask, waiting;
+
+	(void)state;
+	memset(input, 'x', (size_t)1 << 20);
+	OL_EACH (cases, c) {
+		const char *argv[] = { "sh", "-c", c->script, NULL };
+		ol_auto_buf ol_buf out = OL_BUF((size_t)2 << 20);
+		int status = 0;
+
+		CHECK_INT(c->label, OL_OK,
+			ol_child_run(
+				argv, ol_view_from(input, (size_t)1 << 20), &out, &status, NULL));
+		CHECK_INT(c->label, c->status, status);
+		CHECK_INT(c->label, (long long)c->output_size, (long long)out.size);
+	}
+	/* The signal is as it was: neither ignored nor held back, nor still to come. */
+	assert_int_equal(0, sigaction(SIGPIPE, NULL, &action));
+	assert_true(action.sa_handler == SIG_DFL);
+	assert_int_equal(0, pthread_sigmask(SIG_SETMASK, NULL, &mask));
+	assert_false(sigismember(&mask, SIGPIPE));
+	assert_int_equal(0, sigpending(&waiting));
+	assert_false(sigismember(&waiting, SIGPIPE));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_child_takes_input_and_gives_output),
 		cmocka_unit_test(a_missing_program_is_not_found),
 		cmocka_unit_test(a_child_inherits_no_descriptor),
+		cmocka_unit_test(large_input_blocks_nobody_and_kills_nobody),
 	};
 
+	(void)signal(SIGPIPE, SIG_DFL); /* whatever started us ignores */
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
