@@ -12,8 +12,12 @@ struct ol_access {
 	ol_host *host;
 	char *repository; /* owned */
 
-	/* guards what follows; held while the token server is asked, so that one asks for all */
-	pthread_mutex_t lock;
+	pthread_mutex_t lock; /* guards taken */
+	pthread_cond_t given;
+	/* Whose turn it is alone touches what follows. While credentials are looked for and the
+	 * token server is asked the others wait, so that one asks for all; the lock is free, since
+	 * both tell the listener what goes wrong. */
+	bool taken;
 	unsigned serial; /* changes with everything that changes what the header says */
 	bool credentials_loaded;
 	ol_credentials credentials;    /* owned */
@@ -37,6 +41,7 @@ ol_access *ol_access_get(ol_host *host, const char *repository)
 		access->host = host;
 		access->repository = ol_strdup(repository);
 		pthread_mutex_init(&access->lock, NULL);
+		pthread_cond_init(&access->given, NULL);
 		access->next = host->accesses;
 		host->accesses = access;
 	}
@@ -57,9 +62,27 @@ void ol_access_free_all(ol_host *host)
 		free(access->service);
 		free(access->scope);
 		free(access->repository);
+		pthread_cond_destroy(&access->given);
 		pthread_mutex_destroy(&access->lock);
 		free(access);
 	}
+}
+
+static void take_turn(ol_access *access)
+{
+	pthread_mutex_lock(&access->lock);
+	while (access->taken)
+		pthread_cond_wait(&access->given, &access->lock);
+	access->taken = true;
+	pthread_mutex_unlock(&access->lock);
+}
+
+static void give_turn(ol_access *access)
+{
+	pthread_mutex_lock(&access->lock);
+	access->taken = false;
+	pthread_cond_signal(&access->given);
+	pthread_mutex_unlock(&access->lock);
 }
 
 /* The name the host has in configuration files. */
@@ -151,7 +174,7 @@ int ol_access_header(struct ol_registry *registry, ol_access *access, char **out
 	int rc = OL_OK;
 
 	*out = NULL;
-	pthread_mutex_lock(&access->lock);
+	take_turn(access);
 	switch (access->scheme) {
 	case OL_AUTH_OTHER:
 		break;
@@ -163,7 +186,7 @@ int ol_access_header(struct ol_registry *registry, ol_access *access, char **out
 		break;
 	}
 	use->serial = access->serial;
-	pthread_mutex_unlock(&access->lock);
+	give_turn(access);
 	return rc;
 }
 
@@ -304,12 +327,12 @@ int ol_access_refused(struct ol_registry *registry, ol_access *access, const ol_
 	int rc = OL_OK;
 
 	*again = false;
-	pthread_mutex_lock(&access->lock);
+	take_turn(access);
 	if (use->serial != access->serial)
 		*again = true; /* somebody was refused before us, and knows better now */
 	else
 		rc = judge(registry, access, reply, use, again, err);
-	pthread_mutex_unlock(&access->lock);
+	give_turn(access);
 	return rc;
 }
 
@@ -317,9 +340,9 @@ bool ol_access_has_credentials(ol_access *access)
 {
 	bool has;
 
-	pthread_mutex_lock(&access->lock);
+	take_turn(access);
 	has = access->credentials.user || access->credentials.identity_token ||
 	      access->credentials.registry_token;
-	pthread_mutex_unlock(&access->lock);
+	give_turn(access);
 	return has;
 }
