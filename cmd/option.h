@@ -38,8 +38,7 @@ typedef struct ol_option {
 typedef struct ol_args ol_args;
 
 typedef struct ol_grammar {
-	const ol_option *const
-		*tables;      /* tables of options, ended by NULL; earlier ones win a letter */
+	const ol_option *const *tables; /* ended by NULL; earlier ones win a letter */
 	unsigned options_end; /* after that many words all that follows is words; 0: never */
 	bool h_is_help;       /* -h means --help where no table has the letter */
 } ol_grammar;

@@ -39,7 +39,6 @@ const ol_option ol_container_options_table[] = {
 	TEXT("hostname", 'h', "NAME", "Name of the host inside"),
 	FLAG("init", 0, "Run a small init inside that forwards signals and reaps processes"),
 	FLAG("interactive", 'i', "Keep stdin open"),
-	LIST("label", 'l', "KEY=VALUE", "Label the container"),
 	TEXT("memory", 'm', "SIZE", "At most so much memory: 512m"),
 	TEXT("memory-swap", 0, "SIZE", "At most so much memory and swap together; -1 for no limit"),
 	LIST("mount", 0, "SPEC",
@@ -70,7 +69,6 @@ const ol_option ol_container_options_table[] = {
 	LIST("security-opt", 0, "OPTION",
 		"no-new-privileges, seccomp=unconfined or seccomp=PROFILE.json"),
 	TEXT("shm-size", 0, "SIZE", "Size of /dev/shm: 64m"),
-	TEXT("stop-signal", 0, "SIGNAL", "Signal that asks the program to end"),
 	LIST("tmpfs", 0, "PATH[:OPTIONS]", "Mount an empty file system in memory"),
 	FLAG("tty", 't', "Give it a terminal"),
 	LIST("ulimit", 0, "NAME=SOFT[:HARD]", "Limit a resource: nofile=1024:2048"),
@@ -130,7 +128,11 @@ const ol_option ol_container_refused_table[] = {
 	REFUSED("oom-kill-disable", 0, NOT_YET),
 	REFUSED("oom-score-adj", 0, NOT_YET),
 	REFUSED("sysctl", 0, NOT_YET),
-	REFUSED("label-file", 0, "say --label for each"),
+	REFUSED("label", 'l', NOT_YET),
+	REFUSED("label-file", 0, NOT_YET),
+	REFUSED("stop-signal", 0,
+		"there is no command yet that stops a container: leave it out, orlop run passes "
+		"signals on"),
 	REFUSED("log-driver", 0, "output goes to the terminal: redirect it"),
 	REFUSED("log-opt", 0, "output goes to the terminal: redirect it"),
 	REFUSED("health-cmd", 0, NOT_YET),
@@ -314,8 +316,6 @@ static void read_plain(const ol_args *args, ol_container_options *out)
 	out->privileged = ol_args_flag(args, "privileged");
 	out->cap_add = ol_args_list(args, "cap-add");
 	out->cap_drop = ol_args_list(args, "cap-drop");
-	out->stop_signal = ol_args_text(args, "stop-signal");
-	out->labels = ol_args_list(args, "label");
 }
 
 static ol_pull_policy pull_policy(const ol_args *args)

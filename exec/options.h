@@ -51,6 +51,4 @@ typedef struct ol_container_options {
 	int64_t pids_limit; /* 0: not said; -1: no limit */
 	uint64_t shm_bytes; /* 0: 64 MiB */
 	ol_network network;
-	const char *stop_signal;
-	const char *const *labels;
 } ol_container_options;

@@ -139,6 +139,42 @@ static void completion_knows_every_command(void **state)
 	CHECK_INT("tcsh", OL_EINVAL, ol_completion_script("tcsh", &none, NULL));
 }
 
+/* What docker run has and orlop run has not is refused by name, never taken and forgotten. */
+static void run_refuses_what_it_would_not_do(void **state)
+{
+	static const struct {
+		const char *option, *value, *name;
+		int rc;
+	} cases[] = {
+		{ "--label", "a=b", "--label", OL_EUNSUPPORTED },
+		{ "--label=a=b", NULL, "--label", OL_EUNSUPPORTED },
+		{ "-l", "a=b", "--label", OL_EUNSUPPORTED },
+		{ "--label-file", "f", "--label-file", OL_EUNSUPPORTED },
+		{ "--stop-signal", "INT", "--stop-signal", OL_EUNSUPPORTED },
+		{ "--stop-signal=9", NULL, "--stop-signal", OL_EUNSUPPORTED },
+		{ "--hostname", "h", "", OL_OK },
+	};
+	const char *words[] = { "run", NULL };
+	const char *implied, *nearest;
+	int used;
+	const ol_command *command =
+		ol_command_find((char *const *)(uintptr_t)words, 1, &used, &implied, &nearest);
+	ol_tables tables = ol_command_tables(command);
+	const ol_grammar grammar = { .tables = tables.tables };
+
+	(void)state;
+	OL_EACH (cases, c) {
+		const char *argv[] = { c->option, c->value ? c->value : "image", "image", NULL };
+		ol_auto(ol_args_free) ol_args *args = NULL;
+		ol_error err = { 0 };
+
+		CHECK_INT(c->option, c->rc,
+			ol_args_parse(&grammar, 3, (char *const *)(uintptr_t)argv, &args, &err));
+		CHECK_INT(c->option, c->rc < 0, err.hint[0] != '\0');
+		assert_non_null(strstr(err.text, c->name));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -147,6 +183,7 @@ int main(void)
 		cmocka_unit_test(commands_are_found_by_every_spelling),
 		cmocka_unit_test(manual_pages_hold_every_option),
 		cmocka_unit_test(completion_knows_every_command),
+		cmocka_unit_test(run_refuses_what_it_would_not_do),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
