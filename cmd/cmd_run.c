@@ -1,3 +1,5 @@
+#include <unistd.h>
+
 #include "base/alloc.h"
 #include "cmd/commands.h"
 #include "cmd/pull_options.h"
@@ -27,6 +29,12 @@ static void tell_network(const ol_context *ctx)
 			"none says it is meant");
 }
 
+/* As docker: a terminal inside whose input is a pipe would echo it and end at the wrong byte. */
+static bool lacks_terminal(const ol_container_options *options)
+{
+	return options->tty && options->interactive && !isatty(STDIN_FILENO);
+}
+
 static int run(ol_context *ctx, ol_error *err)
 {
 	ol_run_options options = {
@@ -42,6 +50,13 @@ static int run(ol_context *ctx, ol_error *err)
 
 	if (rc == OL_OK)
 		rc = ol_container_options_read(ctx, &platform, &options, err);
+	if (rc == OL_OK && lacks_terminal(&options.container)) {
+		(void)ol_fail(err, OL_EINVAL, "the input device is not a TTY");
+		(void)ol_hint(err, OL_EINVAL, "leave out -t");
+		ol_console_error(ctx->console, err);
+		ctx->status = 1; /* docker's, though run's own failures are 125 */
+		return OL_OK;
+	}
 	if (rc == OL_OK)
 		rc = ol_context_session(ctx, &session, err);
 	if (rc < 0)

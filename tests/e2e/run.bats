@@ -210,6 +210,9 @@ one_line_and_hint() { # of $output, $1 in the first line
 	[[ "$output" == *"no network"* ]]
 	check bash -c '"$ORLOP" run --rm -t "$0" test -t 1 </dev/null' "$IMAGE"
 	[ "$status" -eq 0 ]
+	check bash -c 'echo x | "$ORLOP" run --rm -it "$0" cat' "$IMAGE"
+	[ "$status" -eq 1 ]
+	one_line_and_hint "the input device is not a TTY"
 	nothing_left
 }
 
