@@ -21,6 +21,18 @@ static int unsupported(ol_error *err, const char *what)
 	return OL_EUNSUPPORTED;
 }
 
+/*
+ * What is marked with user.* instead, an overlay in a user namespace shows; as long as nothing
+ * enters one, such a tree would be made in vain, and the first to fail would be a layer that was
+ * fetched already.
+ */
+static int needs_root(ol_error *err, const char *what)
+{
+	(void)ol_fail(err, OL_EUNSUPPORTED,
+		"orlop needs root for now: without it %s, and layers cannot be unpacked", what);
+	return ol_hint(err, OL_EUNSUPPORTED, "run it as root, with sudo for instance");
+}
+
 /* Two names that some file systems take for one. */
 static int probe_names(int fd, ol_error *err)
 {
@@ -43,15 +55,14 @@ static int probe_names(int fd, ol_error *err)
 
 static int probe_in(int fd, ol_error *err)
 {
-	bool trusted;
 	int opened = ol_dir_openat(fd, "", O_RDONLY | O_DIRECTORY);
 
 	if (opened < 0)
 		return unsupported(err, "openat2");
 	(void)close(opened);
-	trusted = fsetxattr(fd, ol_dir_names_of(false)->opaque, "y", 1, 0) == 0;
-	if (!trusted && fsetxattr(fd, ol_dir_names_of(true)->opaque, "y", 1, 0) < 0)
-		return unsupported(err, "xattrs that overlayfs can use");
+	if (fsetxattr(fd, ol_dir_names_of(false)->opaque, "y", 1, 0) < 0)
+		return errno == EPERM ? needs_root(err, "trusted xattrs cannot be written")
+				      : unsupported(err, "xattrs that overlayfs can use");
 	if (mknodat(fd, "whiteout", S_IFCHR, makedev(0, 0)) < 0)
 		return unsupported(err, "whiteouts (character devices 0:0)");
 	if (symlinkat("name", fd, "link") < 0)
@@ -68,6 +79,8 @@ static int probe(ol_store *store, ol_error *err)
 	ol_autofd int fd = -1;
 	int rc;
 
+	if (geteuid() != 0)
+		return needs_root(err, "files cannot be given to their owners");
 	/* Threads that probe at once each have their own address of it. */
 	(void)snprintf(name, sizeof name, ".tmp-probe-%d-%p", (int)getpid(), (void *)name);
 	if (mkdirat(root_fd, name, 0700) < 0)

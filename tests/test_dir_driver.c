@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/wait.h>
 #include <sys/xattr.h>
 
 #include "base/alloc.h"
@@ -732,6 +733,41 @@ static void the_probe_leaves_nothing(void **state)
 	CHECK_STR("same", ol_str_text(&before), ol_str_text(&after));
 }
 
+/* A child as another user, which the probe refuses in words; 0, or the number of what was wrong. */
+static int probe_as_nobody(store_box *box)
+{
+	ol_error err = { 0 };
+	int rc;
+
+	if (setresuid(65534, 65534, 65534) < 0)
+		return 1;
+	rc = ol_driver_named("dir")->probe(box->store, &err);
+	if (rc != OL_EUNSUPPORTED)
+		return 2;
+	if (!strstr(err.text, "orlop needs root for now"))
+		return 3;
+	return err.hint[0] ? 0 : 4;
+}
+
+static void an_ordinary_user_is_refused_before_anything_is_made(void **state)
+{
+	store_box *box = *state;
+	ol_auto_str ol_str before = OL_STR(DUMP_MAX), after = OL_STR(DUMP_MAX);
+	int status;
+	pid_t pid;
+
+	NEEDS_ROOT();
+	dump_dir(ol_store_root_fd(box->store), "", &before);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0)
+		_exit(probe_as_nobody(box));
+	assert_int_equal(pid, waitpid(pid, &status, 0));
+	CHECK_INT("status", 0, status);
+	dump_dir(ol_store_root_fd(box->store), "", &after);
+	CHECK_STR("same", ol_str_text(&before), ol_str_text(&after));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -747,6 +783,7 @@ int main(void)
 		BOX_TEST(verify_names_the_path_that_differs),
 		BOX_TEST(the_roots_attributes_are_told),
 		BOX_TEST(the_probe_leaves_nothing),
+		BOX_TEST(an_ordinary_user_is_refused_before_anything_is_made),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
