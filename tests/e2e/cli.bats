@@ -61,7 +61,7 @@ commands() { orlop help | sed -n '/^Global options/q; s/^  \([a-z]*\)  .*/\1/p';
 		run groff -man -Tutf8 -ww "$page"
 		[ "$status" -eq 0 ]
 		[[ "$output" != *"warning:"* && "$output" != *"error:"* ]] || { grep -E "warning:|error:" <<< "$output"; false; }
-		[[ "$output" == *NAME* && "$output" == *EXAMPLES* ]]
+		grep -Eq '^\.SH (EXAMPLES|COMMANDS)' "$page"
 	done
 }
 

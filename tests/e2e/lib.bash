@@ -22,6 +22,7 @@ scratch_remove() {
 	for pid in "$WORK"/*.pid; do
 		[ -e "$pid" ] || continue
 		kill "$(cat "$pid")" 2>/dev/null || true
+		wait "$(cat "$pid")" 2>/dev/null || true # a child of ours would stay a zombie, and look alive
 		for _ in $(seq 50); do kill -0 "$(cat "$pid")" 2>/dev/null || break; sleep 0.1; done
 	done
 	unmount_below "$WORK"
