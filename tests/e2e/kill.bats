@@ -81,7 +81,7 @@ sizes() { awk '$1 == "layer" || $1 == "config" { print $2, $3 }' "$WORK/slow.sai
 	pull=$!
 	sleep 0.5
 	check orlop images -q
-	[ -z "$output" ] || ! kill -0 "$pull" 2>/dev/null
+	[ -z "$output" ] || not kill -0 "$pull" 2>/dev/null
 	wait "$pull"
 	[ "$(orlop images -q | wc -l)" -eq 1 ]
 }

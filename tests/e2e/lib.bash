@@ -97,6 +97,9 @@ config_digest() { skopeo inspect --tls-verify=false --raw "docker://$REGISTRY/$1
 # Nothing of ours may be mounted any more.
 no_mounts_left() { ! grep -q " $WORK/" /proc/self/mountinfo; }
 
+# Holds where a command fails. ("! command" does not end a test.)
+not() { if "$@"; then return 1; fi; }
+
 # Runs and shows what was said, so that a failure explains itself: sets status, output and lines (without empty ones) as bats' run does.
 check() {
 	status=0

@@ -252,10 +252,10 @@ fake_play() {
 	) > "$WORK/secret.out" 2>&1 3>&- || true
 	grep -q "app:latest" "$WORK/secret.out"
 	[ "$(wc -l < "$WORK/secret.out")" -gt 20 ]
-	for secret in "${secrets[@]}"; do ! grep -F "$secret" "$WORK/secret.out"; done
+	for secret in "${secrets[@]}"; do not grep -F "$secret" "$WORK/secret.out"; done
 	play bearer
 	ORLOP_TRACE=all "$ORLOP" pull --creds ann:s3cret "$IMAGE" > "$WORK/secret.out" 2>&1
-	! grep -E 's3cret|token-[0-9]' "$WORK/secret.out"
+	not grep -E 's3cret|token-[0-9]' "$WORK/secret.out"
 }
 
 @test "credentials given as a flag leave the process list" {

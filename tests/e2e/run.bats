@@ -270,7 +270,8 @@ one_line_and_hint() { # of $output, $1 in the first line
 }
 
 @test "killed with orlop, a container shows as exited, and rm and gc clean up" {
-	"$ORLOP" run --name victim -v "$WORK:/host" -u 0 "$IMAGE" sh -c 'echo up > /host/up; exec sleep 1234' 3>&- &
+	mark=1000000$$ # in nobody else's command line
+	"$ORLOP" run --name victim -v "$WORK:/host" -u 0 "$IMAGE" sh -c "echo up > /host/up; exec sleep $mark" 3>&- &
 	pid=$!
 	wait_file "$WORK/up"
 	kill -9 "$pid"
@@ -281,8 +282,8 @@ one_line_and_hint() { # of $output, $1 in the first line
 	check orlop ps -q
 	[ -z "$output" ]
 	# Nothing of it runs any more.
-	for _ in $(seq 50); do grep -zqsx 1234 /proc/[0-9]*/cmdline || break; sleep 0.1; done
-	! grep -zqsx 1234 /proc/[0-9]*/cmdline
+	for _ in $(seq 50); do grep -zqsx "$mark" /proc/[0-9]*/cmdline || break; sleep 0.1; done
+	not grep -zqsx "$mark" /proc/[0-9]*/cmdline
 	orlop gc
 	orlop rm victim
 	orlop gc
