@@ -285,6 +285,14 @@ int ol_remove_tree(int dir_fd, const char *path, ol_error *err)
 	}
 }
 
+ol_fd_path ol_fd_path_of(int fd)
+{
+	ol_fd_path path;
+
+	(void)snprintf(path.text, sizeof path.text, "/proc/self/fd/%d", fd);
+	return path;
+}
+
 int ol_flock(int fd, bool exclusive, bool wait, ol_error *err)
 {
 	int how = (exclusive ? LOCK_EX : LOCK_SH) | (wait ? 0 : LOCK_NB);

@@ -42,6 +42,11 @@ int ol_dir_open(int dir_fd, const char *path, int *out, ol_error *err);
 /* rm -rf beneath dir_fd, without following links or crossing into another file system. Nothing
  * there is OK. */
 int ol_remove_tree(int dir_fd, const char *path, ol_error *err);
+/* "/proc/self/fd/N": what an open descriptor is called where only a path will do. */
+typedef struct ol_fd_path {
+	char text[32];
+} ol_fd_path;
+ol_fd_path ol_fd_path_of(int fd);
 /* An exclusive or shared flock; OL_EBUSY if it is held and wait is false. Interrupted waits
  * go on. */
 int ol_flock(int fd, bool exclusive, bool wait, ol_error *err);

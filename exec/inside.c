@@ -11,6 +11,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/own.h"
 
 /* As many as the kernel follows. */
@@ -198,7 +199,6 @@ int ol_inside_make(int root_fd, const char *path, ol_inside_kind kind, int *out,
 int ol_inside_read(int root_fd, const char *path, ol_buf *out, ol_error *err)
 {
 	ol_autofd int handle = -1, fd = -1;
-	char name[64];
 	struct stat st;
 	int rc;
 
@@ -209,8 +209,7 @@ int ol_inside_read(int root_fd, const char *path, ol_buf *out, ol_error *err)
 		return ol_fail_sys(err, "%s", path);
 	if (!S_ISREG(st.st_mode))
 		return ol_fail(err, OL_EINVAL, "%s is not a regular file", path);
-	(void)snprintf(name, sizeof name, "/proc/self/fd/%d", handle);
-	fd = open(name, O_RDONLY | O_CLOEXEC);
+	fd = open(ol_fd_path_of(handle).text, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return ol_fail_sys(err, "%s", path);
 	for (;;) {

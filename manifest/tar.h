@@ -25,6 +25,7 @@
  */
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 #include <time.h>
 
 #include "base/error.h"
@@ -42,6 +43,9 @@ typedef enum ol_tar_type {
 	OL_TAR_WHITEOUT, /* name is the path it removes */
 	OL_TAR_OPAQUE,   /* name is the directory it empties; "" for the root */
 } ol_tar_type;
+
+/* What a file with this st_mode is; what a tar does not hold (a socket) counts as a file. */
+ol_tar_type ol_tar_type_of(mode_t mode);
 
 typedef struct ol_xattr {
 	ol_view name;  /* "user.comment", terminated */

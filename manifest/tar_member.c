@@ -3,6 +3,8 @@
  *
  * Precedence: x before g before the block; for names GNU.sparse.name, path, L, prefix and name.
  */
+#include <sys/stat.h>
+
 #include "manifest/tar_priv.h"
 
 /* The extensions of a member apply to it alone. */
@@ -77,6 +79,24 @@ int ol_tar_emit(ol_tar *tar, uint64_t stored, bool sparse, ol_error *err)
 	rc = tar->handler.entry(tar->handler.ctx, entry, err);
 	tar->passed_on = rc < 0;
 	return rc;
+}
+
+ol_tar_type ol_tar_type_of(mode_t mode)
+{
+	switch (mode & S_IFMT) {
+	case S_IFDIR:
+		return OL_TAR_DIR;
+	case S_IFLNK:
+		return OL_TAR_SYMLINK;
+	case S_IFCHR:
+		return OL_TAR_CHAR;
+	case S_IFBLK:
+		return OL_TAR_BLOCK;
+	case S_IFIFO:
+		return OL_TAR_FIFO;
+	default:
+		return OL_TAR_FILE;
+	}
 }
 
 static ol_tar_type type_of(char type, bool slash)

@@ -306,22 +306,6 @@ static int copy_data(int from, int to, off_t size, ol_error *err)
 	return OL_OK;
 }
 
-static ol_tar_type type_of(mode_t mode)
-{
-	switch (mode & S_IFMT) {
-	case S_IFLNK:
-		return OL_TAR_SYMLINK;
-	case S_IFCHR:
-		return OL_TAR_CHAR;
-	case S_IFBLK:
-		return OL_TAR_BLOCK;
-	case S_IFIFO:
-		return OL_TAR_FIFO;
-	default:
-		return OL_TAR_FILE;
-	}
-}
-
 /* The file that parent_fd and base are becomes the tree's, at path. */
 static int copy_up(struct completion *c, int parent_fd, const char *base, const struct stat *st,
 	const char *path, ol_error *err)
@@ -332,7 +316,7 @@ static int copy_up(struct completion *c, int parent_fd, const char *base, const 
 	char target[OL_PATH_MAX] = "";
 	ol_autofd int from = -1;
 	ol_xattr *xattrs = NULL;
-	ol_tar_entry entry = { .type = type_of(st->st_mode),
+	ol_tar_entry entry = { .type = ol_tar_type_of(st->st_mode),
 		.name = path,
 		.target = target,
 		.mode = st->st_mode & 07777,

@@ -9,6 +9,7 @@
 #include <sys/xattr.h>
 
 #include "base/alloc.h"
+#include "base/file.h"
 #include "snapshot/erofs_below_priv.h"
 #include "snapshot/erofs_format.h"
 
@@ -203,25 +204,13 @@ int ol_erofs_see(ol_erofs *index, const char *path, ol_erofs_sight *sight, ol_er
 	return OL_OK;
 }
 
-typedef struct fd_path {
-	char text[32];
-} fd_path;
-
-static fd_path path_of(int fd)
-{
-	fd_path path;
-
-	(void)snprintf(path.text, sizeof path.text, "/proc/self/fd/%d", fd);
-	return path;
-}
-
 static bool tree_is_opaque(int fd)
 {
 	static const char *const names[] = { "trusted.overlay.opaque", "user.overlay.opaque" };
 	char value = 0;
 
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-		if (getxattr(path_of(fd).text, names[i], &value, 1) == 1 && value == 'y')
+		if (getxattr(ol_fd_path_of(fd).text, names[i], &value, 1) == 1 && value == 'y')
 			return true;
 	return false;
 }
@@ -306,24 +295,6 @@ int ol_erofs_below_find(
 	return ol_fail(err, OL_ENOTFOUND, "no layer below shows this path");
 }
 
-static ol_tar_type type_of(uint32_t mode)
-{
-	switch (mode & S_IFMT) {
-	case S_IFDIR:
-		return OL_TAR_DIR;
-	case S_IFLNK:
-		return OL_TAR_SYMLINK;
-	case S_IFCHR:
-		return OL_TAR_CHAR;
-	case S_IFBLK:
-		return OL_TAR_BLOCK;
-	case S_IFIFO:
-		return OL_TAR_FIFO;
-	default:
-		return OL_TAR_FILE;
-	}
-}
-
 static int tree_xattr(
 	const char *path, const char *name, ol_arena *arena, ol_xattr *out, ol_error *err)
 {
@@ -351,7 +322,7 @@ static int compare_xattrs(const void *pa, const void *pb)
 static int tree_xattrs(int fd, ol_arena *arena, ol_tar_entry *out, ol_error *err)
 {
 	ol_autofree char *names = ol_alloc(OL_XATTRS_BYTES_MAX);
-	fd_path path = path_of(fd);
+	ol_fd_path path = ol_fd_path_of(fd);
 	ssize_t size = listxattr(path.text, names, OL_XATTRS_BYTES_MAX);
 	size_t count = 0;
 	ol_xattr *xattrs;
@@ -380,7 +351,7 @@ static int tree_entry(
 	char target[OL_PATH_MAX + 1];
 	ssize_t size;
 
-	*out = (ol_tar_entry){ .type = type_of(st->st_mode),
+	*out = (ol_tar_entry){ .type = ol_tar_type_of(st->st_mode),
 		.name = "",
 		.target = "",
 		.mode = st->st_mode & 07777,
@@ -409,7 +380,7 @@ int ol_erofs_found_entry(
 
 	if (!found->index)
 		return tree_entry(found, arena, out, err);
-	*out = (ol_tar_entry){ .type = type_of(inode->mode),
+	*out = (ol_tar_entry){ .type = ol_tar_type_of(inode->mode),
 		.name = "",
 		.target = "",
 		.mode = inode->mode & 07777,

@@ -15,6 +15,7 @@
 
 #include "base/alloc.h"
 #include "base/ckd.h"
+#include "base/file.h"
 #include "base/sorter.h"
 #include "base/str.h"
 #include "snapshot/erofs_below_priv.h"
@@ -181,8 +182,7 @@ static int add_index_file(struct complete *self, ol_erofs *index, const ol_erofs
 static int add_tree_file(
 	struct complete *self, const ol_erofs_found *found, ol_tar_entry *entry, ol_error *err)
 {
-	ol_autofree char *path = ol_text("/proc/self/fd/%d", found->fd);
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int fd = open(ol_fd_path_of(found->fd).text, O_RDONLY | O_CLOEXEC);
 	ol_source *data;
 	int rc;
 

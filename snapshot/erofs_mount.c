@@ -28,18 +28,6 @@
 #define LOG_BYTES      256
 #define LOCK_NAME      "mounts.lock"
 
-typedef struct fd_path {
-	char text[32];
-} fd_path;
-
-static fd_path path_of(int fd)
-{
-	fd_path path;
-
-	(void)snprintf(path.text, sizeof path.text, "/proc/self/fd/%d", fd);
-	return path;
-}
-
 /* errno, with what the kernel wrote into the context's log: lines of "e words". */
 static int fail_mount(int fs, const char *what, ol_error *err)
 {
@@ -57,7 +45,7 @@ static int fail_mount(int fs, const char *what, ol_error *err)
 
 /* One try with paths of files or devices. *sys: errno of a refusal. */
 static int mount_paths(
-	const char *index, const fd_path *tars, size_t count, int *out, ol_error *err)
+	const char *index, const ol_fd_path *tars, size_t count, int *out, ol_error *err)
 {
 	ol_autofd int fs = fsopen("erofs", FSOPEN_CLOEXEC);
 	int fd;
@@ -82,7 +70,7 @@ static int mount_paths(
 }
 
 /* A loop device that goes when its last user does; *fd keeps it until then. */
-static int loop_attach(int file_fd, int *fd, fd_path *path, ol_error *err)
+static int loop_attach(int file_fd, int *fd, ol_fd_path *path, ol_error *err)
 {
 	ol_autofd int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
 	struct loop_config config = { .fd = (uint32_t)file_fd,
@@ -114,7 +102,7 @@ static int loop_attach(int file_fd, int *fd, fd_path *path, ol_error *err)
 static int mount_loops(int index_fd, const int *tar_fds, size_t count, int *out, ol_error *err)
 {
 	ol_autofree int *fds = ol_alloc_array(count + 1, sizeof *fds);
-	ol_autofree fd_path *paths = ol_alloc_array(count + 1, sizeof *paths);
+	ol_autofree ol_fd_path *paths = ol_alloc_array(count + 1, sizeof *paths);
 	size_t made = 0;
 	int rc = OL_OK;
 
@@ -130,13 +118,13 @@ static int mount_loops(int index_fd, const int *tar_fds, size_t count, int *out,
 
 int ol_erofs_mount(int index_fd, const int *tar_fds, size_t count, int *out, ol_error *err)
 {
-	ol_autofree fd_path *paths = ol_alloc_array(count, sizeof *paths);
+	ol_autofree ol_fd_path *paths = ol_alloc_array(count, sizeof *paths);
 	ol_error refusal = { 0 };
 	int rc;
 
 	for (size_t i = 0; i < count; i++)
-		paths[i] = path_of(tar_fds[i]);
-	rc = mount_paths(path_of(index_fd).text, paths, count, out, &refusal);
+		paths[i] = ol_fd_path_of(tar_fds[i]);
+	rc = mount_paths(ol_fd_path_of(index_fd).text, paths, count, out, &refusal);
 	if (rc < 0 && refusal.sys == ENOTBLK) {
 		ol_trace("snapshot", "no EROFS mount of files here, trying loop devices: %s",
 			refusal.text);

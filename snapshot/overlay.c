@@ -16,6 +16,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 
+#include "base/file.h"
 #include "base/own.h"
 #include "base/str.h"
 #include "base/trace.h"
@@ -92,12 +93,8 @@ static int set_text(int fs, const char *key, const char *value, ol_error *err)
 
 static int set_dir(int fs, const char *key, int fd, bool by_path, ol_error *err)
 {
-	char path[32];
-
-	if (by_path) {
-		(void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-		return set_text(fs, key, path, err);
-	}
+	if (by_path)
+		return set_text(fs, key, ol_fd_path_of(fd).text, err);
 	if (fsconfig(fs, FSCONFIG_SET_FD, key, NULL, fd) < 0)
 		return fail_mount(fs, key, err);
 	return OL_OK;

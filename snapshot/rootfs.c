@@ -104,13 +104,12 @@ static int stack_init(
  * descriptor from before a private namespace was entered belongs to the old one. */
 static void see_from_here(int *fd)
 {
-	char link[32], path[PATH_MAX];
+	char path[PATH_MAX];
 	ol_autofd int here = -1;
 	struct stat was, is;
 	ssize_t size;
 
-	(void)snprintf(link, sizeof link, "/proc/self/fd/%d", *fd);
-	size = readlink(link, path, sizeof path - 1);
+	size = readlink(ol_fd_path_of(*fd).text, path, sizeof path - 1);
 	if (size <= 0)
 		return;
 	path[size] = '\0';
@@ -285,13 +284,11 @@ static int mount_in_state(const struct stack *stack, ol_error *err)
 static int tmpfs_begin(int state_fd, struct place *place, ol_error *err)
 {
 	ol_autofd int below = -1;
-	char path[32];
 	int rc = make_dir(state_fd, OL_ROOTFS_TMPFS, &below, err);
 
 	if (rc < 0)
 		return rc;
-	(void)snprintf(path, sizeof path, "/proc/self/fd/%d", below);
-	if (mount("orlop", path, "tmpfs", 0, "mode=0700") < 0)
+	if (mount("orlop", ol_fd_path_of(below).text, "tmpfs", 0, "mode=0700") < 0)
 		return ol_fail_sys(err, "tmpfs");
 	return ol_dir_open(state_fd, OL_ROOTFS_TMPFS, &place->fd, err);
 }
@@ -299,11 +296,8 @@ static int tmpfs_begin(int state_fd, struct place *place, ol_error *err)
 /* The overlay keeps the file system; the mount that was needed to name it goes. */
 static void tmpfs_end(int state_fd, struct place *place)
 {
-	char path[32];
-
-	(void)snprintf(path, sizeof path, "/proc/self/fd/%d", place->fd);
 	if (place->fd >= 0)
-		(void)umount2(path, MNT_DETACH);
+		(void)umount2(ol_fd_path_of(place->fd).text, MNT_DETACH);
 	place_done(place);
 	(void)unlinkat(state_fd, OL_ROOTFS_TMPFS, AT_REMOVEDIR);
 }
