@@ -1,7 +1,7 @@
 /*
  * Images, as rows of `names`: a name or NULL ("<none>"), and the root it means. A root has either
  * named rows or one nameless one. Changes are one transaction each, then index.json follows
- * (listing.c).
+ * (index_json.c).
  */
 #include "store/name.h"
 

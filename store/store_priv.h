@@ -151,7 +151,7 @@ int ol_layer_mark(ol_store *store, int64_t id, ol_row_state state, ol_error *err
 #define OL_LAYER_INDEX "index.erofs"
 #define OL_LAYER_TREE  "fs"
 
-/* listing.c */
+/* index_json.c */
 
 /* Publishes index.json (and oci-layout) from the names as they are now. */
 int ol_listing_write(ol_store *store, bool durable, ol_error *err);

@@ -29,7 +29,7 @@ static void a_template_gives_what_go_gives(void **state)
 	static const struct {
 		const char *text, *want;
 	} cases[] = {
-#include "tests/template_rows.h"
+#include "tests/template_rows.inc"
 	};
 
 	(void)state;
