@@ -11,7 +11,7 @@ function(orlop_e2e name)
 		endif()
 		add_test(NAME ${test} COMMAND bats ${CMAKE_CURRENT_SOURCE_DIR}/e2e/${name}.bats)
 		set_tests_properties(${test} PROPERTIES TIMEOUT 600
-			ENVIRONMENT "ORLOP=$<TARGET_FILE:orlop>${forced}")
+			ENVIRONMENT "ORLOP=$<TARGET_FILE:orlop>${forced};BATS_TEST_TIMEOUT=300") # a test that hangs cleans up
 	endforeach()
 endfunction()
 
