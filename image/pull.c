@@ -5,8 +5,8 @@
  *	is_complete then nothing is fetched                      no GET
  *	documents   index → platforms → manifests → configs      each hashed against its descriptor
  *	layers      all that are missing at once                 pull_layers.c
- *	chains      layers that lean on those below              pull_chains.c
- *	keep        edges, then the name: only now is it listed
+ *	chains      layers that lean on those below              incoming_chains.c
+ *	keep        edges, then the name: only now is it listed  incoming.c
  *
  * What is in is in: each verified blob and layer is kept as soon as it is whole, under the pull's
  * lease, so that a pull that was killed goes on where it stopped. Only the last step makes an image
@@ -14,47 +14,30 @@
  */
 #include "image/pull.h"
 
-#include <assert.h>
 #include <string.h>
 
 #include "base/alloc.h"
-#include "base/clock.h"
 #include "base/trace.h"
 #include "image/pull_priv.h"
 #include "store/name.h"
-
-static void image_done(ol_pull_image *image)
-{
-	ol_document_free(image->document);
-	ol_config_free(image->config);
-}
-
-static void pull_done(ol_pull_state *pull)
-{
-	for (size_t i = 0; i < pull->count; i++)
-		image_done(&pull->images[i]);
-	free(pull->images);
-	ol_document_free(pull->root);
-	ol_lease_end(pull->lease);
-}
 
 /* A manifest or index: from the store where it is there, else from the registry, verified
  * and kept. */
 static int get_document(ol_pull_state *pull, const ol_digest *digest, const char *media_type,
 	ol_document **out, ol_error *err)
 {
-	ol_store *store = pull->session->store;
+	ol_store *store = pull->incoming.session->store;
 	ol_auto_buf ol_buf body = OL_BUF(OL_MANIFEST_BYTES_MAX);
 	ol_resolved got = { 0 };
 	int rc;
 
-	rc = ol_lease_add(pull->lease, digest, err);
+	rc = ol_lease_add(pull->incoming.lease, digest, err);
 	if (rc < 0)
 		return rc;
 	if (ol_blob_exists(store, digest) &&
 		ol_document_load(store, digest, media_type, out, NULL) == OL_OK)
 		return OL_OK;
-	rc = ol_session_registry(pull->session, &pull->registry, err);
+	rc = ol_session_registry(pull->incoming.session, &pull->registry, err);
 	if (rc < 0)
 		return rc;
 	rc = ol_registry_get_manifest(pull->registry, &pull->ref, digest, &body, &got, err);
@@ -72,14 +55,14 @@ static int get_document(ol_pull_state *pull, const ol_digest *digest, const char
 	return rc;
 }
 
-static int get_config(
-	ol_pull_state *pull, const ol_descriptor *descriptor, ol_config **out, ol_error *err)
+static int get_config(void *ctx, const ol_descriptor *descriptor, ol_config **out, ol_error *err)
 {
-	ol_store *store = pull->session->store;
+	ol_pull_state *pull = ctx;
+	ol_store *store = pull->incoming.session->store;
 	ol_auto_buf ol_buf body = OL_BUF(OL_CONFIG_BYTES_MAX);
 	int rc;
 
-	rc = ol_lease_add(pull->lease, &descriptor->digest, err);
+	rc = ol_lease_add(pull->incoming.lease, &descriptor->digest, err);
 	if (rc < 0)
 		return rc;
 	if (ol_blob_exists(store, &descriptor->digest) &&
@@ -88,7 +71,7 @@ static int get_config(
 	if (descriptor->data.size) {
 		rc = ol_buf_add(&body, descriptor->data.data, descriptor->data.size);
 	} else {
-		rc = ol_session_registry(pull->session, &pull->registry, err);
+		rc = ol_session_registry(pull->incoming.session, &pull->registry, err);
 		if (rc == OL_OK)
 			rc = ol_registry_get_small_blob(pull->registry, &pull->ref, descriptor,
 				OL_CONFIG_BYTES_MAX, &body, err);
@@ -102,66 +85,13 @@ static int get_config(
 		      : OL_OK;
 }
 
-/* What cannot be unpacked is refused before any layer is fetched. */
-static int check_image(const ol_document *manifest, const ol_config *config, ol_error *err)
-{
-	if (config->diff_id_count != manifest->layer_count)
-		return ol_fail(err, OL_ECORRUPT, "the config lists %zu layers, the manifest %zu",
-			config->diff_id_count, manifest->layer_count);
-	for (size_t i = 0; i < manifest->layer_count; i++) {
-		const ol_descriptor *layer = &manifest->layers[i];
-
-		if (layer->media.encrypted)
-			return ol_fail(err, OL_EUNSUPPORTED, "layer %zu of %zu is encrypted (%s)",
-				i + 1, manifest->layer_count, layer->media_type);
-		if (layer->media.kind != OL_MEDIA_LAYER)
-			return ol_fail(err, OL_EUNSUPPORTED,
-				"layer %zu of %zu has the type \"%.80s\", which is no layer's",
-				i + 1, manifest->layer_count, layer->media_type);
-		if (config->diff_ids[i].algorithm != OL_SHA256)
-			return ol_fail(err, OL_EUNSUPPORTED, "DiffID %zu is not sha256", i + 1);
-	}
-	return OL_OK;
-}
-
-/* Not an image: with all platforms it is passed over, as attestations are; asked for, it is
- * refused. */
-static int refuse_artifact(const ol_document *document, ol_error *err)
-{
-	return ol_fail(err, OL_EUNSUPPORTED, "is an artifact (%s), not an image",
-		document->artifact_type ? document->artifact_type : document->config.media_type);
-}
-
 /* Takes document. want: the platform its config must serve, for entries that did not say theirs;
  * NULL: any. OL_ENOTFOUND: it serves another. */
 static int add_image(ol_pull_state *pull, const ol_digest *digest, ol_document *document,
 	const ol_platform *want, ol_error *err)
 {
-	ol_pull_image image = { .manifest = *digest, .document = document };
-	int rc;
-
-	for (size_t i = 0; i < pull->count; i++)
-		if (ol_digest_eq(&pull->images[i].manifest, digest)) {
-			ol_document_free(document);
-			return OL_OK;
-		}
-	rc = ol_document_is_image(document)
-		     ? get_config(pull, &document->config, &image.config, err)
-		     : refuse_artifact(document, err);
-	assert(rc < 0 || image.config);
-	if (rc == OL_OK && want && ol_platform_match(want, &image.config->platform) < 0)
-		rc = ol_fail(err, OL_ENOTFOUND, "is for %s",
-			ol_platform_format(&image.config->platform).text);
-	if (rc == OL_OK)
-		rc = check_image(document, image.config, err);
-	if (rc < 0) {
-		image_done(&image);
-		return rc;
-	}
-	image.platform = image.config->platform;
-	OL_GROW(pull->images, pull->count, pull->cap);
-	pull->images[pull->count++] = image;
-	return OL_OK;
+	return ol_incoming_add(&pull->incoming, digest, document, want,
+		&(ol_incoming_source){ .get_config = get_config, .ctx = pull }, err);
 }
 
 static int add_entry(ol_pull_state *pull, const ol_descriptor *entry, const ol_platform *want,
@@ -231,10 +161,10 @@ static int add_entry(ol_pull_state *pull, const ol_descriptor *entry, const ol_p
 
 static int warn_platform(ol_pull_state *pull, const ol_platform *want)
 {
-	const ol_platform *have = &pull->images[0].platform;
+	const ol_platform *have = &pull->incoming.images[0].platform;
 
 	if (ol_platform_match(want, have) < 0)
-		ol_tell_text(&pull->session->options.listener, OL_EVENT_WARNING,
+		ol_tell_text(&pull->incoming.session->options.listener, OL_EVENT_WARNING,
 			"the image's platform (%s) does not match the one asked for (%s)",
 			ol_platform_format(have).text, ol_platform_format(want).text);
 	return OL_OK;
@@ -244,39 +174,28 @@ static int get_documents(ol_pull_state *pull, ol_error *err)
 {
 	const ol_pull_options *o = pull->options;
 	ol_platform want;
-	int rc = get_document(
-		pull, &pull->resolved.digest, pull->resolved.media_type, &pull->root, err);
+	int rc = get_document(pull, &pull->incoming.resolved.digest,
+		pull->incoming.resolved.media_type, &pull->incoming.root, err);
 
 	if (rc == OL_OK)
 		rc = ol_platform_wanted(o->platform_count ? &o->platforms[0] : NULL, &want, err);
 	if (rc < 0)
 		return rc;
-	if (pull->root->kind == OL_DOCUMENT_MANIFEST) {
-		rc = add_image(pull, &pull->resolved.digest, ol_steal(&pull->root), NULL, err);
+	if (pull->incoming.root->kind == OL_DOCUMENT_MANIFEST) {
+		rc = add_image(pull, &pull->incoming.resolved.digest,
+			ol_steal(&pull->incoming.root), NULL, err);
 		return rc < 0 ? rc : warn_platform(pull, &want);
 	}
 	if (o->all_platforms) {
-		rc = add_from_index(pull, pull->root, NULL, 0, err);
-		return rc == OL_OK && pull->count == 0
+		rc = add_from_index(pull, pull->incoming.root, NULL, 0, err);
+		return rc == OL_OK && pull->incoming.count == 0
 			       ? ol_fail(err, OL_ENOTFOUND, "the index lists no image")
 			       : rc;
 	}
-	rc = add_from_index(pull, pull->root, &want, 0, err);
+	rc = add_from_index(pull, pull->incoming.root, &want, 0, err);
 	for (size_t i = 1; rc == OL_OK && i < o->platform_count; i++)
-		rc = add_from_index(pull, pull->root, &o->platforms[i], 0, err);
+		rc = add_from_index(pull, pull->incoming.root, &o->platforms[i], 0, err);
 	return rc;
-}
-
-bool ol_layer_is_usable(ol_pull_state *pull, const ol_digest *diff_id)
-{
-	ol_store *store = pull->session->store;
-	ol_layer_info info;
-
-	if (ol_layer_get(store, diff_id, false, &info, NULL) < 0)
-		return false;
-	if (pull->options->keep_blobs && !ol_blob_exists(store, &info.blob))
-		return false;
-	return ol_blob_exists(store, diff_id) || ol_blob_exists(store, &info.blob);
 }
 
 /* Everything that the wanted platforms of this root need is in the store. Looks at rows, reads
@@ -286,89 +205,36 @@ static bool is_complete(ol_pull_state *pull)
 	ol_layer_stack stack = { 0 };
 	bool complete = true;
 
-	for (size_t i = 0; complete && i < pull->count; i++) {
-		const ol_config *config = pull->images[i].config;
+	for (size_t i = 0; complete && i < pull->incoming.count; i++) {
+		const ol_config *config = pull->incoming.images[i].config;
+		const ol_descriptor *layers = pull->incoming.images[i].document->layers;
 
 		for (size_t k = 0; complete && k < config->diff_id_count; k++)
-			complete = ol_layer_is_usable(pull, &config->diff_ids[k]);
-		complete = complete &&
-			   ol_layer_stack_load(pull->session->store, config, &stack, NULL) == OL_OK;
+			complete = ol_layer_is_usable(pull->incoming.session->store,
+				&config->diff_ids[k],
+				pull->options->keep_blobs ? &layers[k].digest : NULL);
+		complete = complete && ol_layer_stack_load(pull->incoming.session->store, config,
+					       &stack, NULL) == OL_OK;
 		ol_layer_stack_done(&stack);
 	}
 	return complete;
 }
 
-/* What the manifest needs to be kept, named as edges. */
-static int keep_image(
-	ol_pull_state *pull, const ol_pull_image *image, const ol_digest *derived, ol_error *err)
-{
-	const ol_config *config = image->config;
-	size_t count = 0, n = config->diff_id_count;
-	ol_autofree ol_digest *children = ol_alloc_array(2 + 3 * n, sizeof *children);
-
-	children[count++] = image->document->config.digest;
-	for (size_t i = 0; i < n; i++) {
-		children[count++] = config->diff_ids[i];
-		children[count++] = ol_chain_id(config->diff_ids, i + 1);
-		children[count++] = image->document->layers[i].digest;
-	}
-	if (ol_digest_is_set(derived) && !ol_digest_eq(derived, &image->manifest))
-		children[count++] = *derived;
-	return ol_blob_set_edges(pull->session->store, &image->manifest, children, count, err);
-}
-
-static int keep(ol_pull_state *pull, ol_error *err)
-{
-	ol_store *store = pull->session->store;
-	const bool by_digest = ol_digest_is_set(&pull->ref.digest);
-	const ol_ref_string name = ol_ref_format(&pull->ref), repo = ol_ref_name(&pull->ref);
-	ol_resolved listed = pull->resolved;
-	ol_name_info info;
-	int rc;
-
-	rc = ol_pull_derive(pull, &listed, err);
-	for (size_t i = 0; rc == OL_OK && i < pull->count; i++)
-		rc = keep_image(pull, &pull->images[i], &listed.digest, err);
-	if (rc == OL_OK && pull->root) {
-		ol_autofree ol_digest *children =
-			ol_alloc_array(pull->root->manifest_count + 1, sizeof *children);
-		size_t count = 0;
-
-		for (size_t i = 0; i < pull->root->manifest_count; i++)
-			if (ol_digest_is_set(&pull->root->manifests[i].digest))
-				children[count++] = pull->root->manifests[i].digest;
-		children[count++] = listed.digest;
-		rc = ol_blob_set_edges(store, &pull->resolved.digest, children, count, err);
-	}
-	if (rc < 0)
-		return rc;
-	info = (ol_name_info){
-		.name = by_digest ? "" : name.text,
-		.repo = repo.text,
-		.root = pull->resolved.digest,
-		.media_type = pull->resolved.media_type,
-		.created = ol_unix_now(),
-		.listed = listed.digest,
-		.listed_size = listed.size,
-		.listed_media_type = listed.media_type,
-	};
-	return ol_name_set(store, &info, err);
-}
-
 static int resolve(ol_pull_state *pull, ol_error *err)
 {
-	ol_resolved *out = &pull->resolved;
+	ol_resolved *out = &pull->incoming.resolved;
 	ol_blob_info info;
 	int rc;
 
 	if (ol_digest_is_set(&pull->ref.digest) &&
-		ol_blob_stat(pull->session->store, &pull->ref.digest, &info, NULL) == OL_OK) {
+		ol_blob_stat(pull->incoming.session->store, &pull->ref.digest, &info, NULL) ==
+			OL_OK) {
 		/* A digest means the same for ever: what the store has need not be asked for. */
 		out->digest = pull->ref.digest;
 		out->size = info.size;
 		return OL_OK;
 	}
-	rc = ol_session_registry(pull->session, &pull->registry, err);
+	rc = ol_session_registry(pull->incoming.session, &pull->registry, err);
 	return rc < 0 ? rc : ol_registry_resolve(pull->registry, &pull->ref, out, err);
 }
 
@@ -381,11 +247,20 @@ static bool is_named(ol_pull_state *pull)
 
 	if (ol_digest_is_set(&pull->ref.digest))
 		return true;
-	if (ol_name_get(pull->session->store, name.text, &info, NULL) < 0)
+	if (ol_name_get(pull->incoming.session->store, name.text, &info, NULL) < 0)
 		return false;
-	same = ol_digest_eq(&info.root, &pull->resolved.digest);
+	same = ol_digest_eq(&info.root, &pull->incoming.resolved.digest);
 	ol_name_info_done(&info);
 	return same;
+}
+
+static int keep(ol_pull_state *pull, ol_error *err)
+{
+	const bool by_digest = ol_digest_is_set(&pull->ref.digest);
+	const ol_ref_string name = ol_ref_format(&pull->ref), repo = ol_ref_name(&pull->ref);
+
+	return ol_incoming_keep(&pull->incoming,
+		&(ol_keep_as){ .name = by_digest ? "" : name.text, .repo = repo.text }, err);
 }
 
 /* The steps of the story, between begin and done. */
@@ -396,53 +271,57 @@ static int run(ol_pull_state *pull, ol_pull_result *out, ol_error *err)
 
 	if (rc < 0)
 		return rc;
-	ol_tell(&pull->session->options.listener, &(ol_event){ .kind = OL_EVENT_RESOLVED,
-							  .digest = pull->resolved.digest,
-							  .text = pull->options->ref });
+	ol_tell(&pull->incoming.session->options.listener,
+		&(ol_event){ .kind = OL_EVENT_RESOLVED,
+			.digest = pull->incoming.resolved.digest,
+			.text = pull->options->ref });
 	rc = get_documents(pull, err);
 	if (rc < 0)
 		return rc;
-	if (!*pull->resolved.media_type)
-		(void)snprintf(pull->resolved.media_type, sizeof pull->resolved.media_type, "%s",
-			pull->root ? pull->root->media_type : pull->images[0].document->media_type);
+	if (!*pull->incoming.resolved.media_type)
+		(void)snprintf(pull->incoming.resolved.media_type,
+			sizeof pull->incoming.resolved.media_type, "%s",
+			pull->incoming.root ? pull->incoming.root->media_type
+					    : pull->incoming.images[0].document->media_type);
 	complete = is_complete(pull);
 	out->up_to_date = complete && is_named(pull);
 	if (!complete) {
-		rc = ol_session_need_driver(pull->session, &pull->driver, err);
+		rc = ol_session_need_driver(pull->incoming.session, &pull->driver, err);
 		if (rc == OL_OK)
-			rc = ol_session_registry(pull->session, &pull->registry, err);
+			rc = ol_session_registry(pull->incoming.session, &pull->registry, err);
 		if (rc == OL_OK)
 			rc = ol_pull_layers(pull, err);
 		if (rc == OL_OK)
-			rc = ol_pull_chains(pull, err);
+			rc = ol_incoming_chains(&pull->incoming, err);
 	}
 	if (rc == OL_OK)
-		rc = ol_cancel_check(pull->session->options.cancel, err);
+		rc = ol_cancel_check(pull->incoming.session->options.cancel, err);
 	if (rc == OL_OK)
 		rc = keep(pull, err);
 	if (rc == OL_OK && pull->options->durable)
-		rc = ol_store_sync(pull->session->store, pull->session->options.cancel, err);
+		rc = ol_store_sync(
+			pull->incoming.session->store, pull->incoming.session->options.cancel, err);
 	return rc;
 }
 
 int ol_pull(ol_session *session, const ol_pull_options *options, ol_pull_result *out, ol_error *err)
 {
-	ol_pull_state pull = { .session = session, .options = options };
+	ol_pull_state pull = { .incoming = { .session = session }, .options = options };
 	ol_pull_result result = { 0 };
 	int rc = ol_ref_parse(options->ref, &pull.ref, err);
 
 	if (rc == OL_OK)
-		rc = ol_lease_begin(session->store, "pull", &pull.lease, err);
+		rc = ol_lease_begin(session->store, "pull", &pull.incoming.lease, err);
 	if (rc == OL_OK)
 		rc = run(&pull, &result, err);
 	if (rc == OL_OK) {
 		result.ref = pull.ref;
-		result.root = pull.resolved.digest;
-		result.config = pull.images[0].document->config.digest;
+		result.root = pull.incoming.resolved.digest;
+		result.config = pull.incoming.images[0].document->config.digest;
 		result.fetched_bytes = pull.fetched_bytes;
 		result.resumed_bytes = pull.resumed_bytes;
 		*out = result;
 	}
-	pull_done(&pull);
+	ol_incoming_done(&pull.incoming);
 	return rc < 0 ? ol_wrap(err, rc, "cannot pull %.255s", options->ref) : OL_OK;
 }

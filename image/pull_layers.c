@@ -8,7 +8,6 @@
  * More layers are fetched than decoded: the network stays busy while processors are. The first
  * failure stops all.
  */
-#include <assert.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <stdatomic.h>
@@ -18,6 +17,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/file.h"
+#include "image/layer_take_priv.h"
 #include "image/pull_priv.h"
 #include "snapshot/unpack.h"
 #include "store/ingest.h"
@@ -54,7 +54,7 @@ struct work {
 
 static void tell(struct job *job, ol_layer_state state)
 {
-	ol_tell(&job->work->pull->session->options.listener,
+	ol_tell(&job->work->pull->incoming.session->options.listener,
 		&(ol_event){ .kind = OL_EVENT_LAYER,
 			.state = state,
 			.digest = job->blob->digest,
@@ -70,7 +70,7 @@ static void tell(struct job *job, ol_layer_state state)
 static bool stopped(const struct job *job)
 {
 	return ol_cancel_fired(job->work->stop) ||
-	       ol_cancel_fired(job->work->pull->session->options.cancel);
+	       ol_cancel_fired(job->work->pull->incoming.session->options.cancel);
 }
 
 /* From the transfer thread. */
@@ -116,11 +116,19 @@ static void *fetch(void *arg)
 	return NULL;
 }
 
+static bool is_usable(const struct job *job)
+{
+	const ol_pull_state *pull = job->work->pull;
+
+	return ol_layer_is_usable(pull->incoming.session->store, &job->diff_id,
+		pull->options->keep_blobs ? &job->blob->digest : NULL);
+}
+
 static bool arrived_elsewhere(void *ctx)
 {
 	struct job *job = ctx;
 
-	return ol_layer_is_usable(job->work->pull, &job->diff_id);
+	return is_usable(job);
 }
 
 /* What a killed process left of its work; the bytes it received stay. */
@@ -140,7 +148,7 @@ static void look_at_cancel(void *ctx, uint64_t bytes)
 	struct job *job = ctx;
 
 	(void)bytes;
-	if (ol_cancel_fired(job->work->pull->session->options.cancel))
+	if (ol_cancel_fired(job->work->pull->incoming.session->options.cancel))
 		ol_cancel_fire(job->work->stop);
 }
 
@@ -150,7 +158,8 @@ static int unpack(struct job *job, ol_unpacked *out, ol_error *err)
 	ol_reader *reader = ol_ingest_reader(job->ingest, work->stop);
 	const ol_unpack_options options = {
 		.driver = work->pull->driver,
-		.builder = { .dir_fd = ol_ingest_dir_fd(job->ingest) },
+		.builder = ol_session_builder(
+			work->pull->incoming.session, ol_ingest_dir_fd(job->ingest)),
 		.compression = job->blob->media.compression,
 		.blob = job->blob->digest,
 		.blob_size = job->blob->size,
@@ -195,33 +204,14 @@ static int receive_and_unpack(struct job *job, ol_unpacked *out, ol_error *err)
 
 static int publish(struct job *job, const ol_unpacked *unpacked, ol_error *err)
 {
-	ol_pull_state *pull = job->work->pull;
-	ol_store *store = pull->session->store;
+	const ol_pull_state *pull = job->work->pull;
 	const ol_built *built = &unpacked->built;
-	const int dir_fd = ol_ingest_dir_fd(job->ingest);
 	const bool keep_blob = pull->options->keep_blobs || !built->has_tar;
-	ol_layer_info info = {
-		.key = job->diff_id,
-		.diff_id = job->diff_id,
-		.leans = built->leans,
-		.tar_bytes = unpacked->tar_bytes,
-		.disk_bytes = built->disk_bytes,
-		.entries = built->entries,
-		.blob = job->blob->digest,
-		.blob_size = job->blob->size,
-		.index_digest = built->index_digest,
-	};
-	int rc = OL_OK;
+	const ol_ref_string origin = ol_ref_name(&pull->ref);
+	const ol_layer_facts facts = { .media_type = job->blob->media_type, .origin = origin.text };
+	int rc = ol_layer_keep(pull->incoming.session->store, ol_ingest_dir_fd(job->ingest),
+		unpacked, &facts, err);
 
-	assert(built->driver);
-	(void)snprintf(info.driver, sizeof info.driver, "%s", built->driver);
-	(void)snprintf(info.media_type, sizeof info.media_type, "%s", job->blob->media_type);
-	(void)snprintf(info.origin, sizeof info.origin, "%s", ol_ref_name(&pull->ref).text);
-	if (built->has_tar)
-		rc = ol_blob_adopt(store, &job->diff_id, unpacked->tar_bytes, dir_fd, "tar", err);
-	if (rc == OL_OK)
-		rc = ol_layer_put(store, &info, dir_fd,
-			strcmp(built->driver, "dir") == 0 ? "fs" : "index.erofs", err);
 	if (rc < 0)
 		return rc;
 	/* An uncompressed layer is its own tar: that is kept already if the driver keeps tars. */
@@ -236,7 +226,7 @@ static int publish(struct job *job, const ol_unpacked *unpacked, ol_error *err)
 
 static int lease_layer(struct job *job, ol_error *err)
 {
-	ol_lease *lease = job->work->pull->lease;
+	ol_lease *lease = job->work->pull->incoming.lease;
 	int rc = ol_lease_add(lease, &job->diff_id, err);
 
 	return rc < 0 ? rc : ol_lease_add(lease, &job->blob->digest, err);
@@ -248,7 +238,7 @@ static int pull_layer(struct job *job, ol_error *err)
 		.digest = job->blob->digest,
 		.size = job->blob->size,
 		.cancel = job->work->stop,
-		.listener = &job->work->pull->session->options.listener,
+		.listener = &job->work->pull->incoming.session->options.listener,
 		.layer = job->index,
 		.done = arrived_elsewhere,
 		.ctx = job,
@@ -256,12 +246,13 @@ static int pull_layer(struct job *job, ol_error *err)
 	ol_unpacked unpacked = { 0 };
 	int rc = lease_layer(job, err);
 
-	if (rc == OL_OK && ol_layer_is_usable(job->work->pull, &job->diff_id)) {
+	if (rc == OL_OK && is_usable(job)) {
 		tell(job, OL_LAYER_EXISTS);
 		return OL_OK;
 	}
 	if (rc == OL_OK)
-		rc = ol_ingest_open(job->work->pull->session->store, &options, &job->ingest, err);
+		rc = ol_ingest_open(
+			job->work->pull->incoming.session->store, &options, &job->ingest, err);
 	if (rc == OL_EEXISTS) {
 		tell(job, OL_LAYER_EXISTS);
 		return OL_OK;
@@ -332,9 +323,9 @@ static void plan(struct work *work)
 	const ol_pull_state *pull = work->pull;
 	size_t cap = 0;
 
-	for (size_t i = 0; i < pull->count; i++)
-		for (size_t k = 0; k < pull->images[i].config->diff_id_count; k++) {
-			const ol_digest *diff_id = &pull->images[i].config->diff_ids[k];
+	for (size_t i = 0; i < pull->incoming.count; i++)
+		for (size_t k = 0; k < pull->incoming.images[i].config->diff_id_count; k++) {
+			const ol_digest *diff_id = &pull->incoming.images[i].config->diff_ids[k];
 			bool there = false;
 
 			for (size_t j = 0; j < work->count && !there; j++)
@@ -343,7 +334,7 @@ static void plan(struct work *work)
 				continue;
 			OL_GROW(work->jobs, work->count, cap);
 			work->jobs[work->count] = (struct job){ .work = work,
-				.blob = &pull->images[i].document->layers[k],
+				.blob = &pull->incoming.images[i].document->layers[k],
 				.diff_id = *diff_id,
 				.index = (unsigned)work->count };
 			work->count++;

@@ -115,6 +115,12 @@ int ol_session_need_driver(ol_session *session, const ol_driver **out, ol_error 
 	return rc;
 }
 
+ol_builder_options ol_session_builder(const ol_session *session, int dir_fd)
+{
+	(void)session;
+	return (ol_builder_options){ .dir_fd = dir_fd };
+}
+
 const char *ol_session_driver(ol_session *session, const char **why)
 {
 	const ol_driver *driver = NULL;

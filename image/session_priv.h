@@ -17,6 +17,8 @@ struct ol_session {
 /* The registry client, made at first use: commands that stay at home never pay for it. */
 int ol_session_registry(ol_session *session, ol_registry **out, ol_error *err);
 int ol_session_need_driver(ol_session *session, const ol_driver **out, ol_error *err);
+/* How layers are built in this store: in dir_fd, lent. */
+ol_builder_options ol_session_builder(const ol_session *session, int dir_fd);
 
 /* A document of the store, parsed and verified. OL_ENOTFOUND when the blob is not there. */
 int ol_document_load(ol_store *store, const ol_digest *digest, const char *media_type,

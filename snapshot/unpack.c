@@ -44,9 +44,10 @@ struct pipeline {
 	 * it. */
 	/* nothing to decode, and DiffID and blob digest are one: hashed once */
 	bool plain_is_packed;
-	uint64_t tar_bytes;   /* of the building stage */
-	atomic_bool failed;   /* a first failure has been recorded */
-	pthread_mutex_t lock; /* guards the two below */
+	uint64_t blob_size, tar_bytes; /* of the reading and of the building stage */
+	ol_digest blob, diff_id;       /* as they turned out */
+	atomic_bool failed;            /* a first failure has been recorded */
+	pthread_mutex_t lock;          /* guards the two below */
 	int rc;
 	ol_error error;
 };
@@ -65,12 +66,29 @@ static void pipeline_fail(struct pipeline *p, int rc, const ol_error *error)
 		ol_cancel_fire(p->options->stop);
 }
 
+/* "layer blob sha256:…", or "layer blob" where nobody knows its digest yet. */
+struct blob_name {
+	char text[16 + OL_DIGEST_TEXT_MAX];
+};
+
+static struct blob_name blob_name(const ol_unpack_options *options)
+{
+	struct blob_name name = { "layer blob" };
+
+	if (ol_digest_is_set(&options->blob))
+		(void)snprintf(name.text, sizeof name.text, "layer blob %s",
+			ol_digest_format(&options->blob).text);
+	return name;
+}
+
 static int check_blob(
 	const struct pipeline *p, uint64_t size, const ol_digest *digest, ol_error *err)
 {
 	const ol_unpack_options *o = p->options;
 	ol_digest_text name = ol_digest_format(&o->blob);
 
+	if (!ol_digest_is_set(&o->blob))
+		return OL_OK;
 	if (size != o->blob_size)
 		return ol_fail(err, OL_ECORRUPT, "layer blob %s: size is %s%llu, not %llu",
 			name.text, size > o->blob_size ? "at least " : "", (unsigned long long)size,
@@ -81,16 +99,20 @@ static int check_blob(
 	return OL_OK;
 }
 
+static ol_hasher *hasher_for(const ol_digest *expected)
+{
+	return ol_hasher_new(ol_digest_is_set(expected) ? expected->algorithm : OL_SHA256);
+}
+
 /* reader → packed, hashing. *passed_on: the failure is the next stage's. */
 static int read_blocks(struct pipeline *p, bool *passed_on, ol_error *err)
 {
-	ol_auto(ol_hasher_free) ol_hasher *hasher = ol_hasher_new(p->options->blob.algorithm);
+	ol_auto(ol_hasher_free) ol_hasher *hasher = hasher_for(&p->options->blob);
 	uint64_t size = 0;
 	int rc;
 
 	for (;;) {
 		ol_block *block;
-		ol_digest digest;
 
 		rc = ol_queue_blank(p->packed, &block, err);
 		if (rc < 0) {
@@ -104,10 +126,11 @@ static int read_blocks(struct pipeline *p, bool *passed_on, ol_error *err)
 			return rc;
 		size += block->size;
 		if (block->size == 0) {
-			digest = ol_hasher_final(hasher);
-			return check_blob(p, size, &digest, err);
+			p->blob = ol_hasher_final(hasher);
+			p->blob_size = size;
+			return check_blob(p, size, &p->blob, err);
 		}
-		if (size > p->options->blob_size)
+		if (ol_digest_is_set(&p->options->blob) && size > p->options->blob_size)
 			return check_blob(p, size, NULL, err);
 		ol_hasher_update(hasher, block->data, block->size);
 		ol_queue_put(p->packed, block);
@@ -160,10 +183,10 @@ static int decoding_start(struct decoding *d, ol_error *err)
 	ol_compression found = ol_compression_sniff(d->head, d->head_size);
 
 	if (o->compression != OL_COMPRESSION_UNKNOWN && o->compression != found)
-		return ol_fail(err, OL_ECORRUPT,
-			"layer blob %s: its media type says %s, but its bytes are %s",
-			ol_digest_format(&o->blob).text, compression_name(o->compression),
+		return ol_fail(err, OL_ECORRUPT, "%s: its media type says %s, but its bytes are %s",
+			blob_name(o).text, compression_name(o->compression),
 			compression_name(found));
+	/* Unknown both, they are equal, too. */
 	d->p->plain_is_packed = found == OL_COMPRESSION_NONE && ol_digest_eq(&o->blob, &o->diff_id);
 	return ol_decoder_new(found, &d->decoder, err);
 }
@@ -193,18 +216,18 @@ static int decoding_look_at_window(struct decoding *d, ol_error *err)
 
 static int check_growth(const struct decoding *d, ol_error *err)
 {
-	ol_digest_text name;
+	struct blob_name name;
 
 	if (d->out_bytes <= RATIO_FREE_BYTES)
 		return OL_OK;
-	name = ol_digest_format(&d->p->options->blob);
+	name = blob_name(d->p->options);
 	if (d->out_bytes > OL_LAYER_TAR_BYTES_MAX)
-		return ol_fail(err, OL_ELIMIT, "layer blob %s: holds more than %llu bytes",
-			name.text, (unsigned long long)OL_LAYER_TAR_BYTES_MAX);
+		return ol_fail(err, OL_ELIMIT, "%s: holds more than %llu bytes", name.text,
+			(unsigned long long)OL_LAYER_TAR_BYTES_MAX);
 	if (d->out_bytes / OL_LAYER_RATIO_MAX > d->in_bytes)
-		return ol_fail(err, OL_ELIMIT,
-			"layer blob %s: %llu bytes hold more than %llu: this is a bomb", name.text,
-			(unsigned long long)d->in_bytes, (unsigned long long)d->out_bytes);
+		return ol_fail(err, OL_ELIMIT, "%s: %llu bytes hold more than %llu: this is a bomb",
+			name.text, (unsigned long long)d->in_bytes,
+			(unsigned long long)d->out_bytes);
 	return OL_OK;
 }
 
@@ -330,9 +353,8 @@ static void *decode_stage(void *arg)
 /* plain → hash → builder. *passed_on: the failure is an earlier stage's. */
 static int build_blocks(struct pipeline *p, ol_builder *builder, bool *passed_on, ol_error *err)
 {
-	ol_auto(ol_hasher_free) ol_hasher *hasher = ol_hasher_new(p->options->diff_id.algorithm);
+	ol_auto(ol_hasher_free) ol_hasher *hasher = hasher_for(&p->options->diff_id);
 	ol_block *block;
-	ol_digest digest;
 	int rc;
 
 	for (;;) {
@@ -357,10 +379,11 @@ static int build_blocks(struct pipeline *p, ol_builder *builder, bool *passed_on
 	/* An empty stream has no block that would have published the flag. */
 	if (p->tar_bytes > 0 && p->plain_is_packed)
 		return OL_OK;
-	digest = ol_hasher_final(hasher);
-	if (!ol_digest_eq(&digest, &p->options->diff_id))
-		return ol_fail(err, OL_ECORRUPT, "layer blob %s: DiffID is %s, not %s",
-			ol_digest_format(&p->options->blob).text, ol_digest_format(&digest).text,
+	p->diff_id = ol_hasher_final(hasher);
+	if (ol_digest_is_set(&p->options->diff_id) &&
+		!ol_digest_eq(&p->diff_id, &p->options->diff_id))
+		return ol_fail(err, OL_ECORRUPT, "%s: DiffID is %s, not %s",
+			blob_name(p->options).text, ol_digest_format(&p->diff_id).text,
 			ol_digest_format(&p->options->diff_id).text);
 	return OL_OK;
 }
@@ -433,6 +456,12 @@ int ol_unpack(ol_reader *reader, const ol_unpack_options *options, ol_unpacked *
 			*err = p.error;
 		return p.rc;
 	}
-	*out = (ol_unpacked){ .tar_bytes = p.tar_bytes, .built = built };
+	*out = (ol_unpacked){
+		.blob = p.blob,
+		.diff_id = ol_digest_is_set(&p.diff_id) ? p.diff_id : p.blob,
+		.blob_size = p.blob_size,
+		.tar_bytes = p.tar_bytes,
+		.built = built,
+	};
 	return OL_OK;
 }

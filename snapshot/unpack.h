@@ -22,9 +22,10 @@ typedef struct ol_unpack_options {
 	const ol_driver *driver;
 	ol_builder_options builder;
 	ol_compression compression; /* as the media type says; UNKNOWN: as the bytes say */
-	ol_digest blob;             /* expected digest of the compressed bytes; verified */
-	uint64_t blob_size;
-	ol_digest diff_id; /* expected; verified */
+	/* Expected, and verified; unset: not known beforehand, found out (as sha256). */
+	ol_digest blob;     /* of the compressed bytes */
+	uint64_t blob_size; /* means something with blob */
+	ol_digest diff_id;
 	const ol_cancel *cancel;
 	/* Fired at the first failure, or NULL: what feeds the reader looks at it, so that a read
 	 * that waits for the network ends too. Not the user's own. */
@@ -35,7 +36,8 @@ typedef struct ol_unpack_options {
 } ol_unpack_options;
 
 typedef struct ol_unpacked {
-	uint64_t tar_bytes;
+	ol_digest blob, diff_id; /* as they turned out */
+	uint64_t blob_size, tar_bytes;
 	ol_built built;
 } ol_unpacked;
 

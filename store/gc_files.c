@@ -272,7 +272,8 @@ static int see_ingest(void *ctx, const char *name, ol_error *err)
 		return rc;
 	if (ol_dir_open(ingest_fd, name, &dir_fd, NULL) < 0)
 		return OL_OK;
-	if (!is_stale(dir_fd) && !is_needless(ingests->store, name))
+	if (strncmp(name, OL_DRAFT_PREFIX, strlen(OL_DRAFT_PREFIX)) != 0 && !is_stale(dir_fd) &&
+		!is_needless(ingests->store, name))
 		return OL_OK;
 	lock_fd = openat(dir_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (lock_fd < 0 || ol_flock(lock_fd, true, false, NULL) < 0)

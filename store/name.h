@@ -12,6 +12,11 @@ typedef struct ol_name_info {
 	ol_digest root;   /* manifest or index, as the registry serves it */
 	const char *media_type; /* of root */
 	int64_t created; /* when it came into the store; Unix seconds; 0 in ol_name_set: now */
+	bool pinned;     /* never pruned, removed by force only */
+	/* it came from an archive or an import: what it needs may exist nowhere else */
+	bool imported;
+	/* what image/ wants to know of root at once, in its own words; "" or NULL: nothing */
+	const char *summary;
 	/* What index.json lists in place of root, because not all of root's blobs are kept (a
 	 * derived manifest); unset: root itself. Its size and media type (NULL: root's) stand
 	 * beside it. */
@@ -25,6 +30,9 @@ typedef struct ol_name_info {
  * nameless row, and has none. Then index.json is published anew, as by all functions here that
  * change names. OL_EINVAL: text that is not printable ASCII or too long. */
 int ol_name_set(ol_store *store, const ol_name_info *info, ol_error *err);
+/* pinned and imported are true of a root: a new row has them also where another row of the root
+ * has, and this sets pinned on all of them. OL_ENOTFOUND. */
+int ol_name_pin(ol_store *store, const ol_digest *root, bool pinned, ol_error *err);
 /* OL_ENOTFOUND. The strings are copied into *out and freed with ol_name_info_done. */
 int ol_name_get(ol_store *store, const char *name, ol_name_info *out, ol_error *err);
 void ol_name_info_done(ol_name_info *info);

@@ -131,6 +131,7 @@ typedef struct ol_scratch_name {
 ol_scratch_name ol_scratch(const char *prefix);
 #define OL_TMP_PREFIX   ".tmp-"
 #define OL_TRASH_PREFIX ".trash-"
+#define OL_DRAFT_PREFIX "draft-" /* in ingest/ */
 /* Hashes a file from its start. OL_ECANCELED; told (may be NULL) is called with the bytes of each
  * chunk. */
 int ol_hash_fd(

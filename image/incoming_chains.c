@@ -6,11 +6,11 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "image/pull_priv.h"
+#include "image/incoming_priv.h"
 #include "store/ingest.h"
 
 struct chain {
-	ol_pull_state *pull;
+	ol_incoming *incoming;
 	ol_digest id;
 };
 
@@ -18,7 +18,7 @@ static bool is_there(void *ctx)
 {
 	struct chain *chain = ctx;
 
-	return ol_layer_exists(chain->pull->session->store, &chain->id, true);
+	return ol_layer_exists(chain->incoming->session->store, &chain->id, true);
 }
 
 static int complete(struct chain *chain, const ol_layer_info *layer, const ol_layer_info *lowers,
@@ -32,7 +32,7 @@ static int complete(struct chain *chain, const ol_layer_info *layer, const ol_la
 	if (!driver)
 		return ol_fail(err, OL_ECORRUPT, "its driver is \"%s\", which there is none of",
 			layer->driver);
-	rc = driver->complete(chain->pull->session->store, layer, lowers, count,
+	rc = driver->complete(chain->incoming->session->store, layer, lowers, count,
 		ol_ingest_dir_fd(ingest), &built, err);
 	if (rc < 0)
 		return rc;
@@ -42,14 +42,14 @@ static int complete(struct chain *chain, const ol_layer_info *layer, const ol_la
 	info.disk_bytes = built.disk_bytes;
 	info.index_digest = built.index_digest;
 	(void)snprintf(info.driver, sizeof info.driver, "%s", built.driver);
-	return ol_layer_put(chain->pull->session->store, &info, ol_ingest_dir_fd(ingest),
+	return ol_layer_put(chain->incoming->session->store, &info, ol_ingest_dir_fd(ingest),
 		strcmp(built.driver, "dir") == 0 ? "fs" : "index.erofs", err);
 }
 
 static int make_chain(struct chain *chain, const ol_layer_info *layer, const ol_layer_info *lowers,
 	size_t count, ol_error *err)
 {
-	ol_session *session = chain->pull->session;
+	ol_session *session = chain->incoming->session;
 	const ol_ingest_options options = {
 		.digest = chain->id,
 		.cancel = session->options.cancel,
@@ -71,24 +71,25 @@ static int make_chain(struct chain *chain, const ol_layer_info *layer, const ol_
 	return rc;
 }
 
-static int complete_image(ol_pull_state *pull, const ol_config *config, ol_error *err)
+static int complete_image(ol_incoming *incoming, const ol_config *config, ol_error *err)
 {
 	ol_autofree ol_layer_info *layers = ol_alloc_array(config->diff_id_count, sizeof *layers);
 	int rc = OL_OK;
 
 	for (size_t i = 0; rc == OL_OK && i < config->diff_id_count; i++) {
-		struct chain chain = { .pull = pull };
+		struct chain chain = { .incoming = incoming };
 		ol_layer_info layer;
 
-		rc = ol_layer_get(pull->session->store, &config->diff_ids[i], false, &layer, err);
+		rc = ol_layer_get(
+			incoming->session->store, &config->diff_ids[i], false, &layer, err);
 		if (rc == OL_OK && layer.leans) {
 			chain.id = ol_chain_id(config->diff_ids, i + 1);
-			rc = ol_lease_add(pull->lease, &chain.id, err);
+			rc = ol_lease_add(incoming->lease, &chain.id, err);
 			if (rc == OL_OK)
 				rc = make_chain(&chain, &layer, layers, i, err);
 			if (rc == OL_OK)
 				rc = ol_layer_get(
-					pull->session->store, &chain.id, true, &layer, err);
+					incoming->session->store, &chain.id, true, &layer, err);
 		}
 		layers[i] = layer;
 		if (rc < 0)
@@ -97,11 +98,11 @@ static int complete_image(ol_pull_state *pull, const ol_config *config, ol_error
 	return rc;
 }
 
-int ol_pull_chains(ol_pull_state *pull, ol_error *err)
+int ol_incoming_chains(ol_incoming *incoming, ol_error *err)
 {
 	int rc = OL_OK;
 
-	for (size_t i = 0; rc == OL_OK && i < pull->count; i++)
-		rc = complete_image(pull, pull->images[i].config, err);
+	for (size_t i = 0; rc == OL_OK && i < incoming->count; i++)
+		rc = complete_image(incoming, incoming->images[i].config, err);
 	return rc;
 }

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "image/pull_priv.h"
+#include "image/incoming_priv.h"
 
 static ol_json *descriptor_json(const char *media_type, const ol_digest *digest, uint64_t size)
 {
@@ -79,9 +79,9 @@ static int find_layer(
 }
 
 static int derive_manifest(
-	ol_pull_state *pull, const ol_pull_image *image, ol_resolved *out, ol_error *err)
+	ol_incoming *incoming, const ol_incoming_image *image, ol_resolved *out, ol_error *err)
 {
-	ol_store *store = pull->session->store;
+	ol_store *store = incoming->session->store;
 	const ol_config *config = image->config;
 	ol_autofree ol_digest *children =
 		ol_alloc_array(config->diff_id_count + 1, sizeof *children);
@@ -108,7 +108,7 @@ static int derive_manifest(
 	ol_json_set(json, "layers", layers);
 	rc = put(store, json, OL_MEDIA_OCI_MANIFEST, out, err);
 	if (rc == OL_OK)
-		rc = ol_lease_add(pull->lease, &out->digest, err);
+		rc = ol_lease_add(incoming->lease, &out->digest, err);
 	if (rc == OL_OK)
 		rc = ol_blob_set_edges(
 			store, &out->digest, children, config->diff_id_count + 1, err);
@@ -116,31 +116,31 @@ static int derive_manifest(
 }
 
 static int list_image(
-	ol_pull_state *pull, const ol_pull_image *image, ol_resolved *out, ol_error *err)
+	ol_incoming *incoming, const ol_incoming_image *image, ol_resolved *out, ol_error *err)
 {
 	ol_blob_info info;
 	int rc;
 
-	if (!has_all_blobs(pull->session->store, image->document))
-		return derive_manifest(pull, image, out, err);
-	rc = ol_blob_stat(pull->session->store, &image->manifest, &info, err);
+	if (!has_all_blobs(incoming->session->store, image->document))
+		return derive_manifest(incoming, image, out, err);
+	rc = ol_blob_stat(incoming->session->store, &image->manifest, &info, err);
 	*out = (ol_resolved){ .digest = image->manifest, .size = info.size };
 	(void)snprintf(out->media_type, sizeof out->media_type, "%s", image->document->media_type);
 	return rc;
 }
 
-static int list_platforms(ol_pull_state *pull, ol_resolved *out, ol_error *err)
+static int list_platforms(ol_incoming *incoming, ol_resolved *out, ol_error *err)
 {
-	ol_autofree ol_digest *children = ol_alloc_array(pull->count, sizeof *children);
+	ol_autofree ol_digest *children = ol_alloc_array(incoming->count, sizeof *children);
 	ol_json *index = ol_json_object(), *manifests = ol_json_array();
 	int rc = OL_OK;
 
-	for (size_t i = 0; rc == OL_OK && i < pull->count; i++) {
-		const ol_platform *p = &pull->images[i].platform;
+	for (size_t i = 0; rc == OL_OK && i < incoming->count; i++) {
+		const ol_platform *p = &incoming->images[i].platform;
 		ol_resolved one = { 0 };
 		ol_json *entry, *platform;
 
-		rc = list_image(pull, &pull->images[i], &one, err);
+		rc = list_image(incoming, &incoming->images[i], &one, err);
 		children[i] = one.digest;
 		entry = descriptor_json(one.media_type, &one.digest, one.size);
 		platform = ol_json_object();
@@ -158,18 +158,18 @@ static int list_platforms(ol_pull_state *pull, ol_resolved *out, ol_error *err)
 		ol_json_free(index);
 		return rc;
 	}
-	rc = put(pull->session->store, index, OL_MEDIA_OCI_INDEX, out, err);
+	rc = put(incoming->session->store, index, OL_MEDIA_OCI_INDEX, out, err);
 	if (rc == OL_OK)
-		rc = ol_lease_add(pull->lease, &out->digest, err);
+		rc = ol_lease_add(incoming->lease, &out->digest, err);
 	if (rc == OL_OK)
 		rc = ol_blob_set_edges(
-			pull->session->store, &out->digest, children, pull->count, err);
+			incoming->session->store, &out->digest, children, incoming->count, err);
 	return rc;
 }
 
-int ol_pull_derive(ol_pull_state *pull, ol_resolved *listed, ol_error *err)
+int ol_incoming_derive(ol_incoming *incoming, ol_resolved *listed, ol_error *err)
 {
-	if (pull->count == 1)
-		return list_image(pull, &pull->images[0], listed, err);
-	return list_platforms(pull, listed, err);
+	if (incoming->count == 1)
+		return list_image(incoming, &incoming->images[0], listed, err);
+	return list_platforms(incoming, listed, err);
 }
