@@ -227,7 +227,9 @@ static void the_host_is_not_to_be_seen(void **state)
 		{ "mount -t proc none /tmp 2>/dev/null || echo no", "no\n" },
 		{ "hostname other 2>/dev/null || echo no", "no\n" },
 		{ "grep -c -e /var/tmp/orlop-launch /proc/self/maps", "0\n" },
-		{ "ls -l /proc/1/fd | grep -c /var/tmp", "0\n" },
+		/* The shell opens and closes descriptors of its own meanwhile: what ls misses is no
+		   matter. */
+		{ "ls -l /proc/1/fd 2>/dev/null | grep -c /var/tmp", "0\n" },
 	};
 	const ol_container_options options = { .args = NULL };
 	launch_box box;
