@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 """bench: orlop beside the established tools, on the same images, in one run.
 
-  bench.py run    --registry HOST:PORT --orlop PROGRAM --bound PROGRAM --images DIR [--only a,b] [--refs node:latest,…] [--runs N]
-                  [--out results.jsonl]
+  bench.py run    --registry HOST:PORT --orlop PROGRAM --bound PROGRAM --images DIR [--only a,b] [--refs node:latest,…] [--load …]
+                  [--runs N] [--out results.jsonl]
   bench.py report results.jsonl --markdown docs/benchmarks.md --plot docs/benchmarks.svg
 
-Each measurement is a cold pull (from nothing to a snapshot that can be mounted) onto a journaled ext4 of its own, freshly made in a file and
-mounted by loop. Tools take turns, so that a busy spell of the machine hits all alike. Measured, for the command, its daemons and all that
+Each measurement is a cold pull (from nothing to a snapshot that can be mounted), or a load of the same image from a docker-archive on standard
+input, onto a journaled ext4 of its own, freshly made in a file and mounted by loop. orlop loads under `ulimit -v 262144` (256 MiB of address space). Tools take turns, so that a busy spell of the machine hits all alike. Measured, for the command, its daemons and all that
 either starts:
 
   wall  seconds until the command returns
@@ -136,7 +136,7 @@ class Tool:
         reap()
         self.disk.close()
 
-    def measure(self, command):
+    def measure(self, command, stdin=os.devnull):
         reap()
         lasting = below(processes(), os.getpid())        # the daemons and what they keep
         peak, done = [0], threading.Event()
@@ -149,7 +149,8 @@ class Tool:
         thread.start()
         cpu = cpu_so_far()
         start = time.monotonic()
-        child = subprocess.run(["bash", "-c", self.text(command)], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        with open(stdin, "rb") as given:
+            child = subprocess.run(["bash", "-c", self.text(command)], stdin=given, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         wall = time.monotonic() - start
         done.set()
         thread.join()
@@ -196,32 +197,62 @@ def run(args):
             continue
         text = subprocess.run(["bash", "-c", TOOLS[name]["version"].format(orlop=args.orlop)], capture_output=True, text=True).stdout
         record(test="version", tool=name, text="; ".join(text.split("\n")[:2]).strip("; "))
-    for ref in args.refs.split(","):
+    refs = [ref for ref in args.refs.split(",") if ref]
+    for ref in refs:
         image = ref.partition(":")[0]
         for _ in range(args.runs):
             done = subprocess.run([args.bound, f"{args.images}/{image}"], capture_output=True, text=True)
             if done.returncode == 0:
                 record(test="bound", ref=ref, **json.loads(done.stdout))
             for name in names:
-                tool = Tool(name, TOOLS[name], args, ref)
-                try:
-                    tool.start()
-                    os.sync()
-                    record(test="pull", tool=name, ref=ref, **tool.measure(TOOLS[name]["pull"]))
-                    if "run" in TOOLS[name]:
-                        record(test="first-run", tool=name, ref=ref, **tool.measure(
-                            TOOLS[name]["run"].replace("{cmd}", shlex.join(FIRST_WORD.get(image, ["echo", "1"])))))
-                except RuntimeError as e:
-                    record(test="failure", tool=name, ref=ref, text=str(e))
-                finally:
-                    tool.close()
+                pull_and_run(name, TOOLS[name], args, ref, record)
+    for ref in [ref for ref in args.load.split(",") if ref]:
+        with tempfile.TemporaryDirectory(prefix="orlop-bench-load.", dir="/var/tmp") as folder:
+            archive = docker_archive(args, ref, folder)
+            for _ in range(args.runs):
+                for name in [n for n in names if "load" in TOOLS[n]]:
+                    load(name, TOOLS[name], args, ref, archive, record)
+
+
+def pull_and_run(name, spec, args, ref, record):
+    tool = Tool(name, spec, args, ref)
+    try:
+        tool.start()
+        os.sync()
+        record(test="pull", tool=name, ref=ref, **tool.measure(spec["pull"]))
+        if "run" in spec:
+            record(test="first-run", tool=name, ref=ref, **tool.measure(
+                spec["run"].replace("{cmd}", shlex.join(FIRST_WORD.get(ref.partition(":")[0], ["echo", "1"])))))
+    except RuntimeError as e:
+        record(test="failure", tool=name, ref=ref, text=str(e))
+    finally:
+        tool.close()
+
+
+def docker_archive(args, ref, folder):
+    """The image as `docker save` of an uncompressed store would write it."""
+    image, path = ref.partition(":")[0], f"{folder}/{ref.replace(':', '-')}.tar"
+    subprocess.run(["skopeo", "copy", "-q", f"oci:{args.images}/{image}:latest", f"docker-archive:{path}:{args.registry}/{ref}"], check=True)
+    return path
+
+
+def load(name, spec, args, ref, archive, record):
+    tool = Tool(name, spec, args, ref)
+    try:
+        tool.start()
+        os.sync()
+        record(test="load", tool=name, ref=ref, archive=os.path.getsize(archive), **tool.measure(spec["load"], archive))
+    except RuntimeError as e:
+        record(test="failure", tool=name, ref=ref, text="load: " + str(e))
+    finally:
+        tool.close()
 
 
 # ---- report --------------------------------------------------------------
 def medians(rows):
     groups = {}
     for row in rows:
-        if row["test"] in ("pull", "first-run", "bound"):
+        if row["test"] in ("pull", "first-run", "load", "bound"):
             groups.setdefault((row["test"], row["ref"], row.get("tool", "bound")), []).append(row)
     return {key: {k: statistics.median(r[k] for r in rs if k in r) for k in ("wall", "cpu", "rss") if k in rs[0]} | {"runs": len(rs)}
             for key, rs in groups.items()}
@@ -233,6 +264,8 @@ def plot(data, refs, tools, path):
     colours = ["#0b5fa5", "#6aa9d8", "#d1495b", "#8d6a9f", "#e0913a", "#5b8c5a", "#8a8a8a"]
     rows, y = [], 34
     for ref in refs:
+        if not any(("pull", ref, t) in data for t in tools):
+            continue
         top = max(data["pull", ref, t]["wall"] for t in tools if ("pull", ref, t) in data)
         scale = (width - left - 70) / top
         rows.append(f'<text x="8" y="{y + 4}" class="h">{ref}</text>')
@@ -260,7 +293,8 @@ def plot(data, refs, tools, path):
 
 def table(data, test, ref, tools):
     ours = data[test, ref, "orlop"]
-    lines = [f"\n### {'Cold pull of' if test == 'pull' else 'First run of a fresh'} {ref}\n",
+    title = {"pull": "Cold pull of", "first-run": "First run of a fresh", "load": "Load, from a docker-archive on standard input, of"}[test]
+    lines = [f"\n### {title} {ref}\n",
              "| tool | wall s | × orlop | CPU s | × orlop | peak RSS MB |", "|---|---|---|---|---|---|"]
     bound = data.get(("bound", ref, "bound"))
     if test == "pull" and bound:
@@ -277,15 +311,15 @@ def table(data, test, ref, tools):
 def report(args):
     rows = [json.loads(line) for line in open(args.results)]
     data = medians(rows)
-    refs = list(dict.fromkeys(k[1] for k in data if k[0] == "pull"))
-    tools = list(dict.fromkeys(k[2] for k in data if k[0] == "pull"))
+    refs = list(dict.fromkeys(k[1] for k in data if k[0] in ("pull", "load")))
+    tools = list(dict.fromkeys(k[2] for k in data if k[0] in ("pull", "load")))
     plot(data, refs, tools, args.plot)
     machine = next(r for r in rows if r["test"] == "machine")
     runs = max(row["runs"] for row in data.values())
     lines = ["# Benchmarks", "", "Made by `make bench`; `bench/bench.py` says what is measured and how.", "",
              f"{machine['text']}; Linux {machine['kernel']}; {machine['date']}; medians of {runs} run{'s' if runs > 1 else ''}, each on a fresh "
              "journaled ext4. Machines are noisy: read ratios, not seconds.", "", f"![cold pulls]({os.path.basename(args.plot)})"]
-    for test in ("pull", "first-run"):
+    for test in ("pull", "first-run", "load"):
         for ref in refs:
             if (test, ref, "orlop") in data:
                 lines += table(data, test, ref, tools)
@@ -304,7 +338,8 @@ def main():
     for name in ("registry", "orlop", "bound", "images"):
         r.add_argument("--" + name, required=True)
     r.add_argument("--only", default="")
-    r.add_argument("--refs", default=REFS)
+    r.add_argument("--refs", default=REFS, help="images to pull and run")
+    r.add_argument("--load", default="python-ml:latest", help="images to load")
     r.add_argument("--runs", type=int, default=3)
     r.add_argument("--out", default="results.jsonl")
     q = sub.add_parser("report")

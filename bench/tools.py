@@ -2,6 +2,7 @@
 
   pull     from nothing to ready to be mounted: fetch, verify, unpack
   run      print a word in a throw-away container of the image that is there
+  load     from a docker-archive on standard input to ready to be mounted
   daemons  (command, readiness check), started before the first measurement, counted with the command
   files    name -> text, written into {w} before the daemons start
   needs    programs without which it is left out, aloud
@@ -53,7 +54,8 @@ DOCKER = "/usr/bin/docker -H unix://{w}/sock "
 
 def orlop(driver):
     base = "ORLOP_ROOT={w}/root ORLOP_RUN={w}/run ORLOP_DRIVER=" + driver + " {orlop} "
-    return dict(pull=base + "pull -q {ref}", run=base + "run --rm {ref} {cmd}", version="{orlop} version")
+    return dict(pull=base + "pull -q {ref}", run=base + "run --rm {ref} {cmd}", version="{orlop} version",
+                load="ulimit -v 262144; " + base + "load -q")
 
 
 TOOLS = {
@@ -64,6 +66,7 @@ TOOLS = {
         daemons=[("sh -c 'PATH=" + GOBIN + ":$PATH exec containerd -c {w}/containerd.toml'", CTR2 + "version")],
         pull=CTR2 + "images pull --plain-http --snapshotter erofs {ref}",
         run=CTR2 + "run --rm --snapshotter erofs {ref} {id} {cmd}",
+        load=CTR2 + "images import --snapshotter erofs -",
         needs=[GOBIN + "/containerd", "mkfs.erofs", "runc"],
         version=GOBIN + "/containerd --version; mkfs.erofs -V 2>&1 | head -1"),
     "containerd": dict(
@@ -72,16 +75,17 @@ TOOLS = {
         daemons=[("env PATH=/usr/sbin:/usr/bin:/sbin:/bin /usr/bin/containerd -c {w}/containerd.toml", CTR + "version")],
         pull=CTR + "images pull --plain-http --snapshotter overlayfs {ref}",
         run=CTR + "run --rm --snapshotter overlayfs {ref} {id} {cmd}",
+        load=CTR + "images import --snapshotter overlayfs -",
         needs=["/usr/bin/containerd", "runc"], version="/usr/bin/containerd --version"),
     "podman": dict(
         pull=PODMAN + "pull -q --tls-verify=false {ref}",
         run=ONE_CGROUP + PODMAN + "run --rm --network=none --ulimit nofile=1024:1024 --ulimit nproc=1024:1024 {ref} {cmd}",
-        needs=["podman", "crun"], version="podman --version"),
+        load=PODMAN + "load -q", needs=["podman", "crun"], version="podman --version"),
     "docker": dict(
         daemons=[("dockerd --iptables=false --ip6tables=false --bridge=none --data-root {w}/root --exec-root {w}/exec --pidfile {w}/pid "
                   "-H unix://{w}/sock --insecure-registry {reg}", DOCKER + "version")],
         pull=DOCKER + "pull -q {ref}", run=DOCKER + "run --rm --network=none {ref} {cmd}",
-        needs=["dockerd", "/usr/bin/docker"], version="dockerd --version"),
+        load=DOCKER + "load -q", needs=["dockerd", "/usr/bin/docker"], version="dockerd --version"),
     "skopeo+umoci": dict(
         pull="skopeo copy -q --src-tls-verify=false docker://{ref} oci:{w}/layout:{tag} && umoci unpack --image {w}/layout:{tag} {w}/bundle",
         needs=["skopeo", "umoci"], version="skopeo --version; umoci --version"),
