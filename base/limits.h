@@ -64,3 +64,6 @@
 
 /* The map of an ingest, read back after a crash: 43,000 ranges; the writer merges long before. */
 #define OL_RANGE_MAP_BYTES_MAX ((size_t)1 << 20)
+
+/* Ranges of an id map: a few in practice; the kernel takes 340. */
+#define OL_ID_EXTENTS_MAX 64
