@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "fetch/curl_lazy_priv.h"
 #include "fetch/transfer_job_priv.h"
 #include "fetch/transfer_priv.h"
 
@@ -200,10 +201,13 @@ static int start_thread(ol_transfer *transfer, ol_error *err)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	sigset_t all, before;
-	int sys;
+	int sys, rc;
 
 	if (transfer->started)
 		return OL_OK;
+	rc = ol_curl_need(err);
+	if (rc < 0)
+		return rc;
 	(void)pthread_once(&once, init_curl);
 	if (!transfer->multi)
 		transfer->multi = curl_multi_init();

@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/view.h"
+#include "fetch/curl_lazy_priv.h"
 
 static void url_cleanup_p(CURLU **url)
 {
@@ -21,7 +22,10 @@ static void part_free_p(char **part)
 static int parse(CURLU *url, const char *text, ol_error *err)
 {
 	__attribute__((cleanup(part_free_p))) char *scheme = NULL;
+	int rc = ol_curl_need(err);
 
+	if (rc < 0)
+		return rc;
 	if (!url || curl_url_set(url, CURLUPART_URL, text, 0) != CURLUE_OK ||
 		curl_url_get(url, CURLUPART_SCHEME, &scheme, 0) != CURLUE_OK)
 		return ol_fail(err, OL_EINVAL, "not a URL");
