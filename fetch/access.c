@@ -2,6 +2,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/limits.h"
 #include "fetch/access_priv.h"
 #include "fetch/challenge.h"
 #include "fetch/token_ask_priv.h"
@@ -23,6 +24,7 @@ struct ol_access {
 	ol_credentials credentials;    /* owned */
 	ol_auth_scheme scheme;         /* OL_AUTH_OTHER: not challenged yet */
 	char *realm, *service, *scope; /* owned */
+	char *wanted;                  /* owned: more scopes, separated by spaces; or NULL */
 	ol_token token;                /* owned */
 	uint64_t renew_at_ms;
 	char *refresh; /* owned: replaces credentials for the next token */
@@ -61,6 +63,7 @@ void ol_access_free_all(ol_host *host)
 		free(access->realm);
 		free(access->service);
 		free(access->scope);
+		free(access->wanted);
 		free(access->repository);
 		pthread_cond_destroy(&access->given);
 		pthread_mutex_destroy(&access->lock);
@@ -120,11 +123,61 @@ static bool registry_is_https(ol_host *host)
 	return ol_url_is_https(base);
 }
 
+/* Whether one of the scopes in a list, separated by spaces, is this one or begins with it: what
+ * "repository:app:pull" asks for "repository:app:pull,push" asks for too. */
+static bool lists_scope(const char *list, const char *scope, size_t size)
+{
+	while (list && *list) {
+		size_t length = strcspn(list, " ");
+
+		if (length >= size && strncmp(list, scope, size) == 0 &&
+			(length == size || list[size] == ','))
+			return true;
+		list += length + (list[length] == ' ');
+	}
+	return false;
+}
+
+/* What the challenge wants and what is wanted besides; owned by the caller. */
+static char *all_scopes(const ol_access *access)
+{
+	ol_auto_str ol_str all = OL_STR(OL_HEADER_BYTES_MAX);
+
+	(void)ol_str_add(&all, access->wanted ? access->wanted : "");
+	for (const char *scope = access->scope; scope && *scope;) {
+		size_t size = strcspn(scope, " ");
+
+		if (size && !lists_scope(access->wanted, scope, size)) {
+			if (all.size)
+				(void)ol_str_addc(&all, ' ');
+			(void)ol_str_addv(&all, ol_view_from(scope, size));
+		}
+		scope += size + (scope[size] == ' ');
+	}
+	return all.size ? ol_strdup(ol_str_text(&all)) : NULL;
+}
+
+void ol_access_widen(ol_access *access, const char *scope)
+{
+	take_turn(access);
+	if (!lists_scope(access->wanted, scope, strlen(scope))) {
+		char *wider =
+			access->wanted ? ol_text("%s %s", access->wanted, scope) : ol_strdup(scope);
+
+		free(access->wanted);
+		access->wanted = wider;
+		/* A token in hand may be enough all the same: who refuses it says so. */
+	}
+	give_turn(access);
+}
+
 static int renew_token(ol_registry *registry, ol_access *access, ol_error *err)
 {
+	ol_autofree char *scopes = all_scopes(access);
 	ol_token_ask ask = { .realm = access->realm,
 		.service = access->service,
-		.scope = access->scope,
+		.scope = scopes,
+		.pushes = access->wanted != NULL,
 		.credentials = &access->credentials,
 		.refresh = access->refresh,
 		.registry_is_https = registry_is_https(access->host),

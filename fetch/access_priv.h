@@ -23,6 +23,10 @@ typedef struct ol_access ol_access;
 ol_access *ol_access_get(ol_host *host, const char *repository);
 void ol_access_free_all(ol_host *host);
 
+/* From now on tokens are asked for with this as well ("repository:app:pull,push"), whatever the
+ * challenge says: one token for all requests of a push instead of one for each kind. */
+void ol_access_widen(ol_access *access, const char *scope);
+
 /* One exchange's dealings with an access. Starts as zeros. */
 typedef struct ol_access_use {
 	unsigned serial; /* of what was given last */

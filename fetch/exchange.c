@@ -43,11 +43,20 @@ enum verdict {
 static void go_home(struct turn *turn)
 {
 	ol_autofree char *base = ol_host_base(turn->ask->host);
+	ol_host *host = turn->ask->host;
 
 	free(turn->url);
-	turn->url = ol_text("%s%s", base, turn->ask->path);
-	turn->host = turn->ask->host;
 	turn->at_home = true;
+	if (turn->ask->url) {
+		turn->url = ol_strdup(turn->ask->url);
+		turn->at_home = ol_url_same_origin(turn->url, base);
+		/* What it is was looked at when the registry named it. */
+		if (!turn->at_home)
+			(void)ol_host_of_url(turn->registry, turn->url, &host, NULL);
+	} else {
+		turn->url = ol_text("%s%s", base, turn->ask->path);
+	}
+	turn->host = host;
 	turn->kept = false;
 	turn->redirects = 0;
 }
@@ -169,7 +178,7 @@ static int failed(struct turn *turn, int rc, ol_error *err)
 		go_home(turn);
 		return AGAIN;
 	}
-	if (!worth_retry(reply))
+	if (!worth_retry(reply) || (turn->ask->once && reply->outcome != OL_OUTCOME_UNREACHED))
 		return no_reply(turn->host, reply, rc, err);
 	if (turn->at_home && reply->outcome == OL_OUTCOME_UNREACHED)
 		ol_host_unreached(turn->host);
@@ -241,13 +250,14 @@ static int judge(struct turn *turn, ol_error *err)
 		return rc < 0 ? rc : again ? AGAIN : FINAL;
 	}
 	/* A signed address has its time. The registry gives a new one. */
-	if (!turn->at_home && status >= 400 && (turn->kept || status == 400 || status == 403) &&
+	if (!turn->at_home && !ask->url && status >= 400 &&
+		(turn->kept || status == 400 || status == 403) &&
 		ol_patience_take(ask->patience, &(uint64_t){ 0 })) {
 		forget_location(turn);
 		go_home(turn);
 		return AGAIN;
 	}
-	if (!ol_retry_status(status))
+	if (!ol_retry_status(status) || ask->once)
 		return FINAL;
 	rc = wait_before_retry(turn->registry, turn->host, turn->reply, ask->patience, &again, err);
 	if (rc < 0 || !again)
@@ -262,15 +272,19 @@ static int ask_once(struct turn *turn, ol_error *err)
 	const ol_ask *ask = turn->ask;
 	ol_autofree char *accept = ask->accept ? ol_text("Accept: %s", ask->accept) : NULL;
 	ol_autofree char *range = ask->range ? ol_text("Range: %s", ask->range) : NULL;
-	const char *headers[3] = { NULL };
+	ol_autofree char *type =
+		ask->content_type ? ol_text("Content-Type: %s", ask->content_type) : NULL;
+	ol_autofree char *part =
+		ask->content_range ? ol_text("Content-Range: %s", ask->content_range) : NULL;
+	const char *const all[] = { accept, range, type, part };
+	const char *headers[5] = { NULL };
 	size_t count = 0;
 	char *authorization = NULL;
 	int rc = OL_OK;
 
-	if (accept)
-		headers[count++] = accept;
-	if (range)
-		headers[count++] = range;
+	for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+		if (all[i])
+			headers[count++] = all[i];
 	if (turn->at_home)
 		rc = ol_access_header(
 			turn->registry, turn->access, &authorization, &turn->use, err);
@@ -286,6 +300,7 @@ static int ask_once(struct turn *turn, ol_error *err)
 				.tls = &turn->host->tls,
 				.decode = ask->decode,
 				.http1 = ask->http1,
+				.payload = ask->payload,
 				.body_max = ask->body_max,
 				.accept = ask->accept_reply,
 				.body = ask->body,
@@ -318,6 +333,12 @@ int ol_exchange(ol_registry *registry, const ol_ask *ask, ol_reply *reply, ol_er
 	}
 	free(turn.url);
 	return rc;
+}
+
+int ol_exchange_wait(
+	ol_registry *registry, const ol_ask *ask, const ol_reply *reply, bool *again, ol_error *err)
+{
+	return wait_before_retry(registry, ask->host, reply, ask->patience, again, err);
 }
 
 int ol_exchange_plain(ol_registry *registry, ol_host *host, const ol_request *request,

@@ -11,8 +11,16 @@ typedef struct ol_ask {
 	ol_host *host;
 	const char *repository; /* whose access is used; "" for the host's own */
 	const char *path;       /* behind the host: "/v2/…" */
-	const char *accept;     /* media types, or NULL */
-	const char *range;      /* "bytes=0-9", or NULL */
+	/* In place of path: where the registry said that an upload goes on. Authorization goes
+	 * there only if it is the registry's own. */
+	const char *url;
+	const char *accept;                       /* media types, or NULL */
+	const char *range;                        /* "bytes=0-9", or NULL */
+	const char *content_type, *content_range; /* of what is sent, or NULL */
+	const ol_payload *payload;                /* of PUT and PATCH */
+	/* What failed half-way is not tried again: the caller has to ask how far it came. Nor is
+	 * what asks for time; see ol_exchange_wait. */
+	bool once;
 	size_t body_max;
 	bool decode, http1;  /* as in ol_request */
 	bool plain_redirect; /* may be led from https to http: its bytes are verified by digest */
@@ -31,6 +39,12 @@ typedef struct ol_ask {
  * nothing is tried again here: reply->handed_bytes is then above 0 and reply->outcome says what
  * happened. The caller frees reply either way. */
 int ol_exchange(ol_registry *registry, const ol_ask *ask, ol_reply *reply, ol_error *err);
+
+/* After a reply to an ask with `once` that asks for time, or none: takes one try of the patience,
+ * tells the user, and gives the host its penalty, which the next request waits out. *again is
+ * false when there are no more. */
+int ol_exchange_wait(ol_registry *registry, const ol_ask *ask, const ol_reply *reply, bool *again,
+	ol_error *err);
 
 /* A request that is no question to a registry (a token's): patience alone. */
 int ol_exchange_plain(ol_registry *registry, ol_host *host, const ol_request *request,

@@ -21,6 +21,7 @@ static const char *status_words(long status)
 		{ 404, "not found" },
 		{ 405, "method not allowed" },
 		{ 408, "request timeout" },
+		{ 413, "content too large" },
 		{ 416, "range not satisfiable" },
 		{ 429, "too many requests" },
 		{ 500, "internal server error" },
@@ -33,6 +34,11 @@ static const char *status_words(long status)
 		if (known[i].status == status)
 			return known[i].words;
 	return "unexpected";
+}
+
+static bool writes(const ol_ask *ask)
+{
+	return ask->method != OL_METHOD_GET && ask->method != OL_METHOD_HEAD;
 }
 
 static int denied(const ol_ask *ask, const char *words, ol_error *err)
@@ -48,9 +54,9 @@ static int denied(const ol_ask *ask, const char *words, ol_error *err)
 			words);
 	else
 		ol_fail(err, OL_EAUTH,
-			"pull access denied for %s, repository does not exist or may require "
+			"%s access denied for %s, repository does not exist or may require "
 			"authorization%s%s",
-			ask->repository, colon, words);
+			writes(ask) ? "push" : "pull", ask->repository, colon, words);
 	return ol_hint(err, OL_EAUTH, "orlop login %s", login_name(ask->host));
 }
 
@@ -63,6 +69,14 @@ int ol_exchange_refusal(const ol_ask *ask, const ol_reply *reply, const char *wh
 	words = ol_str_text(&text);
 	colon = *words ? ": " : "";
 	switch (reply->status) {
+	case 413:
+		ol_fail(err, OL_ELIMIT, "%s takes no %s: it is too large%s%s",
+			login_name(ask->host), what ? what : "request", colon, words);
+		return ol_hint(err, OL_ELIMIT,
+			"the registry, or a proxy before it, limits the size of what is sent");
+	case 507:
+		return ol_fail(err, OL_EUNAVAILABLE, "%s has no room left%s%s",
+			login_name(ask->host), colon, words);
 	case 401:
 	case 403:
 		return denied(ask, words, err);

@@ -123,9 +123,9 @@ static int refused(const ol_token_ask *ask, const ol_host *host, const ol_reply 
 			ol_str_text(&words));
 	else
 		ol_fail(err, OL_EAUTH,
-			"pull access denied for %s, repository does not exist or may require "
+			"%s access denied for %s, repository does not exist or may require "
 			"authorization%s%s",
-			ask->repository, colon, ol_str_text(&words));
+			ask->pushes ? "push" : "pull", ask->repository, colon, ol_str_text(&words));
 	return ol_hint(err, OL_EAUTH, "orlop login %s", ask->for_host);
 }
 

@@ -14,6 +14,7 @@ typedef struct ol_token_ask {
 	bool registry_is_https; /* then credentials do not go to a realm that is not */
 	const char *for_host;   /* the registry's name, for words */
 	const char *repository; /* "" in a ping */
+	bool pushes;            /* for words */
 } ol_token_ask;
 
 /* GET, or POST where there is an identity or refresh token or the server wants it. OL_EAUTH,

@@ -158,6 +158,104 @@ static size_t on_body(char *data, size_t size, size_t count, void *ctx)
 	return job->rc < 0 || job->enough ? CURL_WRITEFUNC_ERROR : size * count;
 }
 
+/* The next bytes of the payload. */
+static size_t on_upload(char *data, size_t size, size_t count, void *ctx)
+{
+	ol_job *job = ctx;
+	const ol_payload *payload = job->request->payload;
+	uint64_t left = payload->size - job->sent;
+	size_t part = size * count < left ? size * count : (size_t)left;
+	int rc = OL_OK;
+
+	if (part)
+		rc = ol_source_read_at(
+			payload->source, payload->start + job->sent, data, part, &job->err);
+	if (rc < 0) {
+		(void)ol_job_refuse(job, rc);
+		return CURL_READFUNC_ABORT;
+	}
+	job->sent += part;
+	if (part && payload->progress)
+		payload->progress(payload->ctx, job->sent);
+	return part;
+}
+
+/* A connection was dead: the same once more. */
+static int on_rewind(void *ctx, curl_off_t offset, int origin)
+{
+	ol_job *job = ctx;
+
+	if (origin != SEEK_SET || offset < 0 || (uint64_t)offset > job->request->payload->size)
+		return CURL_SEEKFUNC_FAIL;
+	job->sent = (uint64_t)offset;
+	return CURL_SEEKFUNC_OK;
+}
+
+static void set_payload(ol_job *job)
+{
+	const ol_payload *payload = job->request->payload;
+	CURL *easy = job->slot->easy;
+
+	(void)curl_easy_setopt(easy, CURLOPT_UPLOAD, 1L);
+	(void)curl_easy_setopt(
+		easy, CURLOPT_INFILESIZE_LARGE, (curl_off_t)(payload ? payload->size : 0));
+	(void)curl_easy_setopt(easy, CURLOPT_READDATA, job);
+	(void)curl_easy_setopt(easy, CURLOPT_SEEKDATA, job);
+	if (!payload)
+		return;
+	(void)curl_easy_setopt(easy, CURLOPT_READFUNCTION, on_upload);
+	(void)curl_easy_setopt(easy, CURLOPT_SEEKFUNCTION, on_rewind);
+	if (payload->size > OL_SOCKET_BYTES)
+		(void)curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, (long)OL_UPLOAD_BYTES);
+}
+
+/* What is written takes its time behind the last byte: a registry may hash or move all of a blob
+ * before it answers. */
+static long stall_seconds(ol_method method, const ol_registry_timing *timing)
+{
+	static const unsigned times[] = {
+		[OL_METHOD_GET] = 1,
+		[OL_METHOD_HEAD] = 1,
+		[OL_METHOD_POST] = 2,
+		[OL_METHOD_PUT] = 10,
+		[OL_METHOD_PATCH] = 2,
+		[OL_METHOD_DELETE] = 1,
+	};
+
+	return (long)timing->stall_seconds * times[method];
+}
+
+/* Bodies and what goes with them. */
+static void set_method(ol_job *job)
+{
+	const ol_request *request = job->request;
+	CURL *easy = job->slot->easy;
+
+	switch (request->method) {
+	case OL_METHOD_GET:
+		break;
+	case OL_METHOD_HEAD:
+		(void)curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
+		break;
+	case OL_METHOD_POST:
+		(void)curl_easy_setopt(
+			easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->form.size);
+		(void)curl_easy_setopt(
+			easy, CURLOPT_POSTFIELDS, request->form.size ? request->form.data : "");
+		break;
+	case OL_METHOD_PATCH:
+		(void)curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, "PATCH");
+		set_payload(job);
+		break;
+	case OL_METHOD_PUT:
+		set_payload(job);
+		break;
+	case OL_METHOD_DELETE:
+		(void)curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, "DELETE");
+		break;
+	}
+}
+
 /* Go's tools, docker among them, take HTTP_PROXY in both cases, and never send loopback through a
  * proxy; libcurl reads only the lower case (a CGI program can be tricked by a "Proxy:" header,
  * which is why we look). */
@@ -217,6 +315,9 @@ static void set_headers(ol_job *job)
 	}
 	if (!request->decode)
 		add_header(job, "Accept-Encoding: identity");
+	/* Who asks for a body has let us in already: no wait for 100 (Continue). */
+	if (request->payload)
+		add_header(job, "Expect:");
 	for (size_t i = 0; request->headers && request->headers[i]; i++)
 		add_header(job, request->headers[i]);
 	(void)curl_easy_setopt(job->slot->easy, CURLOPT_HTTPHEADER, job->headers);
@@ -238,7 +339,8 @@ void ol_job_prepare(ol_job *job, const ol_registry_timing *timing, const char *u
 	(void)curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, (long)OL_SOCKET_BYTES);
 	(void)curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)timing->connect_ms);
 	(void)curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, (long)timing->stall_bytes_per_second);
-	(void)curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, (long)timing->stall_seconds);
+	(void)curl_easy_setopt(
+		easy, CURLOPT_LOW_SPEED_TIME, stall_seconds(request->method, timing));
 	(void)curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
 	(void)curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
 	(void)curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
@@ -247,13 +349,7 @@ void ol_job_prepare(ol_job *job, const ol_registry_timing *timing, const char *u
 	(void)curl_easy_setopt(easy, CURLOPT_WRITEDATA, job);
 	if (request->decode)
 		(void)curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "identity");
-	if (request->method == OL_METHOD_HEAD)
-		(void)curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
-	if (request->method == OL_METHOD_POST) {
-		(void)curl_easy_setopt(
-			easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->form.size);
-		(void)curl_easy_setopt(easy, CURLOPT_POSTFIELDS, request->form.data);
-	}
+	set_method(job);
 	set_proxy(easy, request->url);
 	set_tls(easy, request->tls);
 	set_headers(job);
@@ -314,11 +410,13 @@ void ol_job_conclude(ol_job *job, CURLcode code)
 	else if (job->reply->outcome != OL_OUTCOME_REPLY)
 		job->rc = explain(job, code);
 	if (ol_trace_on("fetch")) {
-		static const char *const methods[] = { "GET", "HEAD", "POST" };
+		static const char *const methods[] = { "GET", "HEAD", "POST", "PUT", "PATCH",
+			"DELETE" };
 		ol_autofree char *shown = ol_url_shown(job->request->url);
 
 		ol_trace("fetch", "%s %s: %ld, %llu bytes%s%s", methods[job->request->method],
-			shown, job->reply->status, (unsigned long long)job->reply->body_bytes,
+			shown, job->reply->status,
+			(unsigned long long)(job->reply->body_bytes + job->sent),
 			job->rc < 0 ? ", " : "", job->rc < 0 ? job->err.text : "");
 	}
 }

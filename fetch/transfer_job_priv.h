@@ -15,6 +15,8 @@
 /* What one read of a socket may bring, and what is gathered before it is handed on. Measured on
  * loopback: 512 KiB is no faster, and a connection has two of these. */
 #define OL_SOCKET_BYTES ((size_t)256 << 10)
+/* What is read of a payload at once: registries behind TLS are much slower with less. */
+#define OL_UPLOAD_BYTES ((size_t)1 << 20)
 
 /* An easy handle with its buffer, reused. */
 typedef struct ol_slot {
@@ -35,7 +37,8 @@ typedef struct ol_job {
 	struct curl_slist *headers; /* owned */
 	char curl_error[CURL_ERROR_SIZE];
 	size_t header_bytes, gathered;
-	bool whole; /* the reply's headers are all there */
+	uint64_t sent; /* bytes of the payload that libcurl took */
+	bool whole;    /* the reply's headers are all there */
 	bool streamed, enough;
 	bool was_active; /* its body got bytes in this turn */
 } ol_job;

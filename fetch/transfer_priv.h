@@ -12,6 +12,7 @@
 
 #include "base/cancel.h"
 #include "base/str.h"
+#include "base/stream.h"
 #include "fetch/registry.h"
 #include "fetch/tls_priv.h"
 
@@ -27,7 +28,20 @@ typedef enum ol_method {
 	OL_METHOD_GET,
 	OL_METHOD_HEAD,
 	OL_METHOD_POST,
+	OL_METHOD_PUT,
+	OL_METHOD_PATCH,
+	OL_METHOD_DELETE,
 } ol_method;
+
+/* What a PUT or PATCH carries: a part of a source, read on the transfer thread and so never waited
+ * for. A request that is sent again (a connection that turned out to be dead) reads it again. */
+typedef struct ol_payload {
+	ol_source *source;    /* lent */
+	uint64_t start, size; /* of the part */
+	/* bytes of the part that are on their way; it may go back; or NULL */
+	void (*progress)(void *ctx, uint64_t sent);
+	void *ctx;
+} ol_payload;
 
 /* What became of a request, as far as the next step depends on it. */
 typedef enum ol_outcome {
@@ -66,6 +80,7 @@ typedef struct ol_request {
 	const char *const *headers; /* "Name: value", ended by NULL; may be NULL */
 	const char *authorization;  /* the header's value, or NULL: a secret */
 	ol_view form;               /* of POST: urlencoded, a secret */
+	const ol_payload *payload;  /* of PUT and PATCH; NULL: an empty body */
 	const ol_tls *tls;
 	bool decode;     /* undo a Content-Encoding */
 	bool http1;      /* a connection of its own rather than a stream of a shared one */
