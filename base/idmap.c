@@ -40,7 +40,7 @@ static int read_colon(struct cursor *c, ol_error *err)
 	return OL_OK;
 }
 
-static int read_extent(struct cursor *c, ol_id_extent *out, ol_error *err)
+static int read_extent(struct cursor *c, ol_idmap_extent *out, ol_error *err)
 {
 	int rc = read_number(c, &out->inside, err);
 
@@ -67,20 +67,20 @@ static bool meet(uint32_t a, uint32_t a_count, uint32_t b, uint32_t b_count)
 }
 
 /* Extents up to what is no comma. */
-static int read_map(struct cursor *c, ol_id_map *out, ol_error *err)
+static int read_map(struct cursor *c, ol_idmap_ids *out, ol_error *err)
 {
 	for (;;) {
-		ol_id_extent extent = { 0 };
+		ol_idmap_extent extent = { 0 };
 		int rc;
 
-		if (out->count == OL_ID_EXTENTS_MAX)
+		if (out->count == OL_IDMAP_EXTENTS_MAX)
 			return ol_fail(err, OL_ELIMIT, "an id map has at most %d ranges",
-				OL_ID_EXTENTS_MAX);
+				OL_IDMAP_EXTENTS_MAX);
 		rc = read_extent(c, &extent, err);
 		if (rc < 0)
 			return rc;
 		for (size_t i = 0; i < out->count; i++) {
-			const ol_id_extent *e = &out->extents[i];
+			const ol_idmap_extent *e = &out->extents[i];
 
 			if (meet(e->inside, e->count, extent.inside, extent.count) ||
 				meet(e->outside, e->count, extent.outside, extent.count))
@@ -93,10 +93,10 @@ static int read_map(struct cursor *c, ol_id_map *out, ol_error *err)
 	}
 }
 
-int ol_id_map_parse(const char *text, ol_id_map *out, ol_error *err)
+int ol_idmap_ids_parse(const char *text, ol_idmap_ids *out, ol_error *err)
 {
 	struct cursor c = { text, text };
-	ol_id_map map = { .count = 0 };
+	ol_idmap_ids map = { .count = 0 };
 	int rc = read_map(&c, &map, err);
 
 	if (rc < 0)
@@ -129,14 +129,14 @@ int ol_idmap_parse(const char *text, ol_idmap *out, ol_error *err)
 	return OL_OK;
 }
 
-void ol_id_map_format(const ol_id_map *map, ol_str *out)
+void ol_idmap_ids_format(const ol_idmap_ids *map, ol_str *out)
 {
 	for (size_t i = 0; i < map->count; i++)
 		(void)ol_str_addf(out, "%s%" PRIu32 ":%" PRIu32 ":%" PRIu32, i ? "," : "",
 			map->extents[i].inside, map->extents[i].outside, map->extents[i].count);
 }
 
-static bool is_same(const ol_id_map *a, const ol_id_map *b)
+static bool is_same(const ol_idmap_ids *a, const ol_idmap_ids *b)
 {
 	return a->count == b->count &&
 	       (a->count == 0 ||
@@ -145,24 +145,24 @@ static bool is_same(const ol_id_map *a, const ol_id_map *b)
 
 void ol_idmap_format(const ol_idmap *map, ol_str *out)
 {
-	ol_id_map_format(&map->uids, out);
+	ol_idmap_ids_format(&map->uids, out);
 	if (is_same(&map->uids, &map->gids))
 		return;
 	(void)ol_str_addc(out, ':');
-	ol_id_map_format(&map->gids, out);
+	ol_idmap_ids_format(&map->gids, out);
 }
 
-void ol_id_map_format_lines(const ol_id_map *map, ol_str *out)
+void ol_idmap_ids_lines(const ol_idmap_ids *map, ol_str *out)
 {
 	for (size_t i = 0; i < map->count; i++)
 		(void)ol_str_addf(out, "%" PRIu32 " %" PRIu32 " %" PRIu32 "\n",
 			map->extents[i].inside, map->extents[i].outside, map->extents[i].count);
 }
 
-bool ol_id_map_outside(const ol_id_map *map, uint32_t inside, uint32_t *out)
+bool ol_idmap_ids_outside(const ol_idmap_ids *map, uint32_t inside, uint32_t *out)
 {
 	for (size_t i = 0; i < map->count; i++) {
-		const ol_id_extent *e = &map->extents[i];
+		const ol_idmap_extent *e = &map->extents[i];
 
 		if (inside < e->inside || inside - e->inside >= e->count)
 			continue;

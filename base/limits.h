@@ -66,4 +66,4 @@
 #define OL_RANGE_MAP_BYTES_MAX ((size_t)1 << 20)
 
 /* Ranges of an id map: a few in practice; the kernel takes 340. */
-#define OL_ID_EXTENTS_MAX 64
+#define OL_IDMAP_EXTENTS_MAX 64

@@ -73,21 +73,21 @@ static void a_refusal_says_where(void **state)
 
 	(void)state;
 	OL_EACH (cases, c) {
-		ol_id_map map;
+		ol_idmap_ids map;
 		ol_error err = { 0 };
 
-		CHECK_INT(c->text, OL_EINVAL, ol_id_map_parse(c->text, &map, &err));
+		CHECK_INT(c->text, OL_EINVAL, ol_idmap_ids_parse(c->text, &map, &err));
 		CHECK_STR(c->text, c->said, err.text);
 	}
 }
 
 static void a_map_of_one_kind_has_no_second(void **state)
 {
-	ol_id_map map;
+	ol_idmap_ids map;
 
 	(void)state;
-	CHECK_INT("one", OL_OK, ol_id_map_parse("0:1:2", &map, NULL));
-	CHECK_INT("two", OL_EINVAL, ol_id_map_parse("0:1:2:0:1:2", &map, NULL));
+	CHECK_INT("one", OL_OK, ol_idmap_ids_parse("0:1:2", &map, NULL));
+	CHECK_INT("two", OL_EINVAL, ol_idmap_ids_parse("0:1:2:0:1:2", &map, NULL));
 }
 
 static void ranges_are_counted(void **state)
@@ -96,7 +96,7 @@ static void ranges_are_counted(void **state)
 	ol_idmap map;
 
 	(void)state;
-	for (int i = 0; i < OL_ID_EXTENTS_MAX; i++)
+	for (int i = 0; i < OL_IDMAP_EXTENTS_MAX; i++)
 		(void)ol_str_addf(&text, "%s%d:%d:1", i ? "," : "", i, i);
 	CHECK_INT("most", OL_OK, ol_idmap_parse(ol_str_text(&text), &map, NULL));
 	(void)ol_str_add(&text, ",1000:1000:1");
@@ -117,14 +117,14 @@ static void an_id_is_found_in_its_extent(void **state)
 		{ "its end", 22, 0, false },
 		{ "far", UINT32_MAX, 0, false },
 	};
-	ol_id_map map;
+	ol_idmap_ids map;
 
 	(void)state;
-	assert_int_equal(OL_OK, ol_id_map_parse("0:100000:10,20:5:2", &map, NULL));
+	assert_int_equal(OL_OK, ol_idmap_ids_parse("0:100000:10,20:5:2", &map, NULL));
 	OL_EACH (cases, c) {
 		uint32_t outside = 0;
 
-		CHECK_INT(c->label, c->found, ol_id_map_outside(&map, c->inside, &outside));
+		CHECK_INT(c->label, c->found, ol_idmap_ids_outside(&map, c->inside, &outside));
 		CHECK_INT(c->label, c->outside, outside);
 	}
 }
@@ -132,11 +132,11 @@ static void an_id_is_found_in_its_extent(void **state)
 static void the_kernel_gets_lines(void **state)
 {
 	ol_auto_str ol_str text = OL_STR(8192);
-	ol_id_map map;
+	ol_idmap_ids map;
 
 	(void)state;
-	assert_int_equal(OL_OK, ol_id_map_parse("0:100000:10,20:5:2", &map, NULL));
-	ol_id_map_format_lines(&map, &text);
+	assert_int_equal(OL_OK, ol_idmap_ids_parse("0:100000:10,20:5:2", &map, NULL));
+	ol_idmap_ids_lines(&map, &text);
 	assert_string_equal("0 100000 10\n20 5 2\n", ol_str_text(&text));
 }
 
