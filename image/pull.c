@@ -311,7 +311,7 @@ int ol_pull(ol_session *session, const ol_pull_options *options, ol_pull_result 
 	int rc = ol_ref_parse(options->ref, &pull.ref, err);
 
 	if (rc == OL_OK)
-		rc = ol_lease_begin(session->store, "pull", &pull.incoming.lease, err);
+		rc = ol_lease_begin_resumable(session->store, "pull", &pull.incoming.lease, err);
 	if (rc == OL_OK)
 		rc = run(&pull, &result, err);
 	if (rc == OL_OK) {

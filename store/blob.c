@@ -19,7 +19,7 @@
 #include "base/fault.h"
 #include "base/file.h"
 #include "base/limits.h"
-#include "store/store_priv.h"
+#include "store/row_priv.h"
 
 /* Rows read at once by ol_blob_each: bounds its memory, and the callback runs without a lock. */
 #define PAGE_ROWS 256
@@ -34,20 +34,24 @@ struct row {
 static int fail_damaged(const ol_digest *digest, const char *why, ol_error *err)
 {
 	(void)ol_fail(err, OL_ECORRUPT, "blob %s %s", ol_digest_format(digest).text, why);
-	return ol_hint(err, OL_ECORRUPT, "pull the image again to replace it");
+	return ol_hint(err, OL_ECORRUPT, "run `orlop check --repair` to fetch it again");
 }
 
 static int read_row(ol_db *db, const ol_digest *digest, struct row *out, ol_error *err)
 {
 	ol_auto_stmt sqlite3_stmt *stmt = NULL;
 	int rc = ol_db_query(db, err, &stmt,
-		"SELECT id, size, state, boot FROM blobs WHERE digest = ?", "d", digest);
+		"SELECT id, size, state, boot, " OL_SOUND(
+			"blobs", OL_ROW_BLOBS) " FROM blobs WHERE digest = ?",
+		"d", digest);
 
 	if (rc == OL_OK)
 		rc = ol_db_step(db, stmt, err);
 	if (rc == 0)
 		return ol_fail(err, OL_ENOTFOUND, "blob %s is not in the store",
 			ol_digest_format(digest).text);
+	if (rc == 1)
+		rc = ol_row_check(stmt, 4, "blobs", ol_digest_format(digest).text, err);
 	if (rc < 0)
 		return rc;
 	out->id = sqlite3_column_int64(stmt, 0);
@@ -234,7 +238,7 @@ static int settle(ol_store *store, const ol_digest *digest, uint64_t size, int d
 		faccessat(store->blobs_fd[digest->algorithm], ol_digest_hex(digest).text, F_OK,
 			0) == 0)
 		return ol_fail(err, OL_EEXISTS, "blob %s is there", ol_digest_format(digest).text);
-	if (rc < 0 && rc != OL_ENOTFOUND)
+	if (rc < 0 && rc != OL_ENOTFOUND && rc != OL_ECORRUPT)
 		return rc;
 	/* Invariant 1: what lies there without a row, or with one that proves nothing,
 	 * is replaced. */
@@ -350,8 +354,8 @@ static int read_page(
 	ol_auto_db ol_db *db = ol_db_reader(store);
 	ol_auto_stmt sqlite3_stmt *stmt = NULL;
 	int rc = ol_db_query(db, err, &stmt,
-		"SELECT digest, size, state FROM blobs WHERE digest > ? AND state != 2 ORDER BY "
-		"digest LIMIT ?",
+		"SELECT digest, size, state FROM blobs WHERE digest > ? AND state != 2 "
+		"AND " OL_SOUND("blobs", OL_ROW_BLOBS) " ORDER BY digest LIMIT ?",
 		"ti", after, (int64_t)PAGE_ROWS);
 
 	*count = 0;

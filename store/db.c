@@ -13,7 +13,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/limits.h"
-#include "store/store_priv.h"
+#include "store/row_priv.h"
 
 /* Five minutes: longer means that the holder was stopped (SIGSTOP, a debugger), and silence would
  * be worse. */
@@ -46,8 +46,8 @@ int ol_db_fail(ol_db *db, int sqlite_rc, const char *what, ol_error *err)
 		(void)ol_fail(
 			err, OL_ECORRUPT, "%s: the database orlop.db is damaged: %s", what, words);
 		return ol_hint(err, OL_ECORRUPT,
-			"move orlop.db, orlop.db-wal and orlop.db-shm out of the store and pull "
-			"the images again");
+			"run `orlop check --repair`: it makes the database again from what it "
+			"tells of");
 	case SQLITE_BUSY:
 	case SQLITE_LOCKED:
 		(void)ol_fail(
@@ -100,6 +100,8 @@ static int configure(ol_db *db, bool read_only, ol_error *err)
 	(void)sqlite3_db_config(db->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
 	(void)sqlite3_limit(db->handle, SQLITE_LIMIT_LENGTH, (int)OL_MANIFEST_BYTES_MAX);
 	rc = sqlite3_exec(db->handle, settings, NULL, NULL, NULL);
+	if (rc == SQLITE_OK)
+		rc = ol_row_sum_register(db->handle);
 	if (rc == SQLITE_OK && read_only)
 		rc = sqlite3_exec(db->handle, "PRAGMA query_only = ON", NULL, NULL, NULL);
 	if (rc != SQLITE_OK)
@@ -277,7 +279,7 @@ static int bad_column(sqlite3_stmt *stmt, int column, const char *why, ol_error 
 	const char *name = sqlite3_column_name(stmt, column);
 
 	(void)ol_fail(err, OL_ECORRUPT, "database: column %s %s", name ? name : "?", why);
-	return ol_hint(err, OL_ECORRUPT, "run `orlop check` to see what else is damaged");
+	return ol_hint(err, OL_ECORRUPT, "run `orlop check --repair`");
 }
 
 int ol_column_digest(

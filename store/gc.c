@@ -19,6 +19,7 @@
 #include "base/clock.h"
 #include "base/fault.h"
 #include "store/gc_priv.h"
+#include "store/row_priv.h"
 #include "store/use.h"
 
 /* A batch costs one fsync; and a writer waits for at most one batch. */
@@ -77,7 +78,10 @@ static int mark(ol_store *store, ol_victims *victims, int64_t *changes, ol_error
 
 	if (rc < 0)
 		return rc;
-	rc = read_changes(db, changes, err);
+	/* What a damaged row keeps alive cannot be told: then nothing is garbage. */
+	rc = ol_rows_check_all(db, err);
+	if (rc == OL_OK)
+		rc = read_changes(db, changes, err);
 	if (rc == OL_OK)
 		rc = find_victims(db, victims, err);
 	(void)ol_db_run(db, NULL, NULL, "COMMIT", "");
@@ -150,14 +154,15 @@ static int collect(ol_store *store, const ol_cancel *cancel, ol_gc_result *out, 
 	return rc;
 }
 
-/* An expired lease whose process works on (a pull of more than a day) is honoured. */
+/* Honoured while its process works on, however long, and after that for the time it has. */
 static int list_dead_leases(
 	ol_store *store, ol_db *db, int64_t *ids, size_t max, size_t *count, ol_error *err)
 {
 	ol_auto_stmt sqlite3_stmt *stmt = NULL;
 	int rc = ol_db_query(db, err, &stmt,
-		"SELECT id, pid, pid_start, boot FROM leases WHERE expires < ?", "i",
-		ol_unix_now());
+		"SELECT id, pid, pid_start, boot FROM leases WHERE expires < ? AND " OL_SOUND(
+			"leases", OL_ROW_LEASES),
+		"i", ol_unix_now());
 
 	while (*count < max && rc >= 0 && (rc = ol_db_step(db, stmt, err)) == 1) {
 		const char *boot = (const char *)sqlite3_column_text(stmt, 3);

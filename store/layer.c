@@ -13,13 +13,13 @@
 #include "base/fault.h"
 #include "base/file.h"
 #include "base/limits.h"
-#include "store/store_priv.h"
+#include "store/row_priv.h"
 
 #define PAGE_ROWS 64
 #define COLUMNS                                                                                    \
 	"id, state, boot, key, is_chain, diff_id, driver, leans, tar_bytes, disk_bytes, entries, " \
 	"blob, blob_size,"                                                                         \
-	" media_type, index_digest, origin"
+	" media_type, index_digest, origin, " OL_SOUND("layers", OL_ROW_LAYERS)
 
 struct row {
 	int64_t id;
@@ -82,6 +82,8 @@ static int read_row(ol_db *db, const ol_digest *key, bool is_chain, struct row *
 	if (rc == 0)
 		return ol_fail(err, OL_ENOTFOUND, "layer %s is not in the store",
 			ol_digest_format(key).text);
+	if (rc == 1)
+		rc = ol_row_check(stmt, 16, "layers", ol_digest_format(key).text, err);
 	return rc < 0 ? rc : read_columns(stmt, out, err);
 }
 
@@ -111,10 +113,7 @@ int ol_layer_mark(ol_store *store, int64_t id, ol_row_state state, ol_error *err
 static int fail_damaged(const struct row *row, const char *why, ol_error *err)
 {
 	(void)ol_fail(err, OL_ECORRUPT, "layer %s %s", ol_digest_format(&row->info.key).text, why);
-	if (row->info.origin[0])
-		return ol_hint(err, OL_ECORRUPT, "run `orlop pull %.140s` to make it anew",
-			row->info.origin);
-	return ol_hint(err, OL_ECORRUPT, "pull the image again to make it anew");
+	return ol_hint(err, OL_ECORRUPT, "run `orlop check --repair` to make it anew");
 }
 
 static int found_wrong(ol_store *store, const struct row *row, const char *why, ol_error *err)
@@ -335,8 +334,9 @@ static int read_page(
 	ol_auto_db ol_db *db = ol_db_reader(store);
 	ol_auto_stmt sqlite3_stmt *stmt = NULL;
 	int rc = ol_db_query(db, err, &stmt,
-		"SELECT " COLUMNS " FROM layers WHERE (key, is_chain) > (?, ?) AND state != 2 "
-		"ORDER BY key, is_chain LIMIT ?",
+		"SELECT " COLUMNS
+		" FROM layers WHERE (key, is_chain) > (?, ?) AND state != 2 AND " OL_SOUND(
+			"layers", OL_ROW_LAYERS) " ORDER BY key, is_chain LIMIT ?",
 		"tii", ol_digest_format(&after->info.key).text, (int64_t)after->info.is_chain,
 		(int64_t)PAGE_ROWS);
 

@@ -1,6 +1,7 @@
 /*
- * A lease is a row with a time to end, and its items are roots for gc. It is renewed whenever
- * something is added, and a lease past its time is still honoured while its process lives.
+ * A lease is a row with its process, and its items are roots for gc. It is honoured while that
+ * process lives, however long, and after it until `expires`, which every addition puts off: not at
+ * all, or, where somebody may come back for what was done, an hour (ol_lease_begin_resumable).
  */
 #include "store/lease.h"
 
@@ -11,15 +12,22 @@
 #include "store/store_priv.h"
 #include "store/use.h"
 
-#define LEASE_SECONDS ((int64_t)24 * 3600)
-#define WHY_BYTES_MAX ((size_t)512)
+/* Who starts a killed pull again does it within the hour; the bytes in ingest/ stay for longer. */
+#define RESUME_SECONDS ((int64_t)3600)
+#define WHY_BYTES_MAX  ((size_t)512)
 
 struct ol_lease {
 	ol_store *store; /* lent */
 	int64_t id;
+	int64_t seconds; /* that it outlives its process */
 };
 
-int ol_lease_begin(ol_store *store, const char *why, ol_lease **out, ol_error *err)
+static int64_t end_of(const ol_lease *lease)
+{
+	return lease->seconds ? ol_unix_now() + lease->seconds : 0;
+}
+
+static int begin(ol_store *store, const char *why, int64_t seconds, ol_lease **out, ol_error *err)
 {
 	ol_auto_txn ol_txn txn = { 0 };
 	ol_autofree ol_lease *lease = ol_alloc(sizeof *lease);
@@ -30,10 +38,11 @@ int ol_lease_begin(ol_store *store, const char *why, ol_lease **out, ol_error *e
 	rc = ol_txn_begin(store, false, &txn, err);
 	if (rc < 0)
 		return rc;
+	lease->seconds = seconds;
 	rc = ol_db_run(txn.db, err, NULL,
 		"INSERT INTO leases(why, expires, pid, pid_start, boot) VALUES(?, ?, ?, ?, ?)",
-		"tiiit", why, ol_unix_now() + LEASE_SECONDS, (int64_t)getpid(),
-		(int64_t)ol_process_start(getpid()), store->boot);
+		"tiiit", why, end_of(lease), (int64_t)getpid(), (int64_t)ol_process_start(getpid()),
+		store->boot);
 	if (rc < 0)
 		return rc;
 	lease->store = store;
@@ -44,6 +53,16 @@ int ol_lease_begin(ol_store *store, const char *why, ol_lease **out, ol_error *e
 	return rc;
 }
 
+int ol_lease_begin(ol_store *store, const char *why, ol_lease **out, ol_error *err)
+{
+	return begin(store, why, 0, out, err);
+}
+
+int ol_lease_begin_resumable(ol_store *store, const char *why, ol_lease **out, ol_error *err)
+{
+	return begin(store, why, RESUME_SECONDS, out, err);
+}
+
 int ol_lease_add(ol_lease *lease, const ol_digest *digest, ol_error *err)
 {
 	ol_auto_txn ol_txn txn = { 0 };
@@ -52,7 +71,7 @@ int ol_lease_add(ol_lease *lease, const ol_digest *digest, ol_error *err)
 
 	if (rc == OL_OK)
 		rc = ol_db_run(txn.db, err, &changes, "UPDATE leases SET expires = ? WHERE id = ?",
-			"ii", ol_unix_now() + LEASE_SECONDS, lease->id);
+			"ii", end_of(lease), lease->id);
 	if (rc == OL_OK && changes == 0)
 		rc = ol_fail(err, OL_ENOTFOUND, "the lease has ended");
 	if (rc == OL_OK)
@@ -69,7 +88,7 @@ void ol_lease_end(ol_lease *lease)
 
 	if (!lease)
 		return;
-	/* If this fails (a full disk), the lease ends by its time. */
+	/* If this fails (a full disk), the lease ends with the process. */
 	rc = ol_txn_begin(lease->store, false, &txn, NULL);
 	if (rc == OL_OK)
 		rc = ol_db_run(txn.db, NULL, NULL, "DELETE FROM lease_items WHERE lease = ?", "i",

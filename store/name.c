@@ -9,11 +9,14 @@
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/limits.h"
-#include "store/store_priv.h"
+#include "store/row_priv.h"
 
 #define NAME_BYTES_MAX       ((size_t)OL_REFERENCE_NAME_MAX + 1 + OL_TAG_MAX)
 #define MEDIA_TYPE_BYTES_MAX ((size_t)255) /* RFC 6838: 127 + "/" + 127 */
-#define COLUMNS              "name, repo, root, media_type, created, listed, listed_size, listed_media_type"
+#define COLUMNS                                                                                    \
+	"name, repo, root, media_type, created, listed, listed_size, listed_media_type, pinned, "  \
+	"imported, summary"
+#define SELECTED COLUMNS ", " OL_SOUND("names", OL_ROW_NAMES) /* as read_columns wants them */
 
 void ol_name_info_done(ol_name_info *info)
 {
@@ -21,14 +24,20 @@ void ol_name_info_done(ol_name_info *info)
 	free((char *)info->repo);
 	free((char *)info->media_type);
 	free((char *)info->listed_media_type);
+	free((char *)info->summary);
 	*info = (ol_name_info){ 0 };
 }
 
 /* What it gives is owned by *out, also after a failure half-way. */
 static int read_columns(sqlite3_stmt *stmt, ol_name_info *out, ol_error *err)
 {
-	int rc = ol_column_dup(stmt, 0, NAME_BYTES_MAX, (char **)&out->name, err);
+	const char *name = (const char *)sqlite3_column_text(stmt, 0);
+	const char *root = (const char *)sqlite3_column_text(stmt, 2);
+	int rc = ol_row_check(stmt, 11, "names", name ? name : root ? root : "?", err);
 
+	if (rc < 0)
+		return rc;
+	rc = ol_column_dup(stmt, 0, NAME_BYTES_MAX, (char **)&out->name, err);
 	if (rc == OL_OK)
 		rc = ol_column_dup(stmt, 1, NAME_BYTES_MAX, (char **)&out->repo, err);
 	if (rc == OL_OK)
@@ -42,7 +51,11 @@ static int read_columns(sqlite3_stmt *stmt, ol_name_info *out, ol_error *err)
 	if (rc == OL_OK)
 		rc = ol_column_dup(
 			stmt, 7, MEDIA_TYPE_BYTES_MAX, (char **)&out->listed_media_type, err);
+	if (rc == OL_OK)
+		rc = ol_column_dup(stmt, 10, OL_SUMMARY_BYTES_MAX, (char **)&out->summary, err);
 	out->created = sqlite3_column_int64(stmt, 4);
+	out->pinned = sqlite3_column_int(stmt, 8) != 0;
+	out->imported = sqlite3_column_int(stmt, 9) != 0;
 	return rc < 0 ? ol_wrap(err, rc, "image %.80s",
 				out->name && out->name[0] ? out->name : "<none>")
 		      : OL_OK;
@@ -53,17 +66,18 @@ static int insert(ol_db *db, const ol_name_info *info, ol_error *err)
 	const char *name = info->name && info->name[0] ? info->name : NULL;
 
 	return ol_db_run(db, err, NULL,
-		"INSERT INTO names(" COLUMNS ") VALUES(?, ?, ?, ?, ?, ?, ?, ?)", "ttdtidit", name,
-		info->repo ? info->repo : "", &info->root, info->media_type, info->created,
-		&info->listed, (int64_t)info->listed_size,
-		info->listed_media_type ? info->listed_media_type : info->media_type);
+		"INSERT INTO names(" COLUMNS ") VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+		"ttdtiditiit", name, info->repo ? info->repo : "", &info->root, info->media_type,
+		info->created, &info->listed, (int64_t)info->listed_size,
+		info->listed_media_type ? info->listed_media_type : info->media_type,
+		(int64_t)info->pinned, (int64_t)info->imported, info->summary ? info->summary : "");
 }
 
 static int read_by_name(ol_db *db, const char *name, ol_name_info *out, ol_error *err)
 {
 	ol_auto_stmt sqlite3_stmt *stmt = NULL;
 	int rc = ol_db_query(
-		db, err, &stmt, "SELECT " COLUMNS " FROM names WHERE name = ?", "t", name);
+		db, err, &stmt, "SELECT " SELECTED " FROM names WHERE name = ?", "t", name);
 
 	if (rc == OL_OK)
 		rc = ol_db_step(db, stmt, err);
@@ -75,6 +89,39 @@ static int read_by_name(ol_db *db, const char *name, ol_name_info *out, ol_error
 static int count_rows(ol_db *db, const ol_digest *root, int64_t *out, ol_error *err)
 {
 	return ol_db_number(db, err, out, "SELECT count(*) FROM names WHERE root = ?", "d", root);
+}
+
+/* What is true of a root, however many rows it has: a new row takes it over from the others. The
+ * summary is *info's own if it has one, else *summary, which the caller frees. */
+static int inherit(ol_db *db, ol_name_info *info, char **summary, ol_error *err)
+{
+	ol_auto_stmt sqlite3_stmt *stmt = NULL;
+	int rc = ol_db_query(db, err, &stmt,
+		"SELECT coalesce(max(pinned), 0), coalesce(max(imported), 0), "
+		"coalesce(max(summary), "
+		"'') FROM names WHERE root = ? AND " OL_SOUND("names", OL_ROW_NAMES),
+		"d", &info->root);
+
+	if (rc == OL_OK)
+		rc = ol_db_step(db, stmt, err);
+	if (rc == 1)
+		rc = ol_column_dup(stmt, 2, OL_SUMMARY_BYTES_MAX, summary, err);
+	if (rc < 0)
+		return rc;
+	info->pinned = info->pinned || sqlite3_column_int(stmt, 0) != 0;
+	info->imported = info->imported || sqlite3_column_int(stmt, 1) != 0;
+	if (!info->summary || !info->summary[0])
+		info->summary = *summary;
+	return OL_OK;
+}
+
+/* pinned, imported and summary on every row of the root: they belong to it. */
+static int spread(ol_db *db, const ol_name_info *info, ol_error *err)
+{
+	return ol_db_run(db, err, NULL,
+		"UPDATE names SET pinned = ?1, imported = ?2, summary = ?3 WHERE root = ?4 AND "
+		"(pinned, imported, summary) IS NOT (?1, ?2, ?3)",
+		"iitd", (int64_t)info->pinned, (int64_t)info->imported, info->summary, &info->root);
 }
 
 /* old has just lost the name it had: if that was its last one, a nameless row keeps it. */
@@ -133,6 +180,8 @@ static int check_text(const ol_name_info *info, ol_error *err)
 		!ol_is_plain(info->listed_media_type ? info->listed_media_type : "",
 			MEDIA_TYPE_BYTES_MAX))
 		return ol_fail(err, OL_EINVAL, "a media type is too long or not printable");
+	if (!ol_is_plain(info->summary ? info->summary : "", OL_SUMMARY_BYTES_MAX))
+		return ol_fail(err, OL_EINVAL, "an image's summary is too long or not printable");
 	if (info->listed_size > OL_DESCRIPTOR_BYTES_MAX)
 		return ol_fail(err, OL_EINVAL, "a manifest cannot be that large");
 	return OL_OK;
@@ -152,6 +201,7 @@ static int commit_and_list(ol_store *store, ol_txn *txn, ol_error *err)
 int ol_name_set(ol_store *store, const ol_name_info *info, ol_error *err)
 {
 	ol_auto_txn ol_txn txn = { 0 };
+	ol_autofree char *summary = NULL;
 	ol_name_info fresh = *info;
 	int rc = check_text(info, err);
 
@@ -161,8 +211,27 @@ int ol_name_set(ol_store *store, const ol_name_info *info, ol_error *err)
 		return rc;
 	if (!fresh.created)
 		fresh.created = ol_unix_now();
-	rc = info->name && info->name[0] ? set_name(txn.db, &fresh, err)
-					 : set_nameless(txn.db, &fresh, err);
+	rc = inherit(txn.db, &fresh, &summary, err);
+	if (rc == OL_OK)
+		rc = info->name && info->name[0] ? set_name(txn.db, &fresh, err)
+						 : set_nameless(txn.db, &fresh, err);
+	if (rc == OL_OK)
+		rc = spread(txn.db, &fresh, err);
+	return rc == OL_OK ? commit_and_list(store, &txn, err) : rc;
+}
+
+int ol_name_pin(ol_store *store, const ol_digest *root, bool pinned, ol_error *err)
+{
+	ol_auto_txn ol_txn txn = { 0 };
+	int64_t changes = 0;
+	int rc = ol_txn_begin(store, false, &txn, err);
+
+	if (rc == OL_OK)
+		rc = ol_db_run(txn.db, err, &changes, "UPDATE names SET pinned = ? WHERE root = ?",
+			"id", (int64_t)pinned, root);
+	if (rc == OL_OK && changes == 0)
+		rc = ol_fail(
+			err, OL_ENOTFOUND, "there is no image %s", ol_digest_format(root).text);
 	return rc == OL_OK ? commit_and_list(store, &txn, err) : rc;
 }
 
@@ -230,12 +299,23 @@ static int read_all(ol_store *store, struct list *list, ol_error *err)
 	ol_auto_db ol_db *db = ol_db_reader(store);
 	ol_auto_stmt sqlite3_stmt *stmt = NULL;
 	int rc = ol_db_query(db, err, &stmt,
-		"SELECT " COLUMNS " FROM names ORDER BY name IS NULL, name, id", "");
+		"SELECT " SELECTED " FROM names ORDER BY name IS NULL, name, id", "");
 
 	while (rc >= 0 && (rc = ol_db_step(db, stmt, err)) == 1) {
+		ol_name_info *row;
+
 		OL_GROW(list->rows, list->count, list->cap);
-		list->rows[list->count] = (ol_name_info){ 0 };
-		rc = read_columns(stmt, &list->rows[list->count++], err);
+		row = &list->rows[list->count];
+		*row = (ol_name_info){ 0 };
+		rc = read_columns(stmt, row, err);
+		if (rc != OL_ECORRUPT) {
+			list->count++;
+			continue;
+		}
+		/* It must not hide the others. */
+		ol_name_info_done(row);
+		ol_passed_over(store);
+		rc = OL_OK;
 	}
 	return rc;
 }

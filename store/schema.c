@@ -76,7 +76,83 @@ static const char step_2[] =
 	"CREATE TRIGGER uses_added AFTER INSERT ON uses"
 	" BEGIN UPDATE store SET value = value + 1 WHERE key = 'changes'; END;";
 
-static const char *const steps[] = { step_1, step_2 };
+/* Row checksums (row.c): a column each, filled in, and kept from then on by two triggers. The sum
+ * of a row that was damaged stays as wrong as it is. match: the primary key; row: its columns;
+ * fresh, old: the same with new. and old. in front. */
+#define SUMMED(table, match, row, fresh, old)                                                      \
+	"ALTER TABLE " table " ADD COLUMN sum INTEGER;"                                            \
+	"UPDATE " table " SET sum = orlop_row_sum('" table "', " row ");"                          \
+	"CREATE TRIGGER " table "_sum_added AFTER INSERT ON " table " BEGIN UPDATE " table         \
+	" SET sum = orlop_row_sum('" table "', " fresh ") WHERE " match "; END;"                   \
+	"CREATE TRIGGER " table "_sum_moved AFTER UPDATE OF " row " ON " table                     \
+	" WHEN old.sum IS orlop_row_sum('" table "', " old ")"                                     \
+	" BEGIN UPDATE " table " SET sum = orlop_row_sum('" table "', " fresh ") WHERE " match     \
+	"; END;"
+
+static const char step_3[] =
+	/* What a change of a sum would set off is narrowed down to changes of what counts. */
+	"DROP TRIGGER names_moved;"
+	"ALTER TABLE names ADD COLUMN pinned INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE names ADD COLUMN imported INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE names ADD COLUMN summary TEXT NOT NULL DEFAULT '';" SUMMED("store",
+		"key = new.key", "key, value", "new.key, new.value",
+		"old.key, old.value") SUMMED("blobs", "id = new.id",
+		"id, digest, size, state, boot, created",
+		"new.id, new.digest, new.size, new.state, new.boot, new.created",
+		"old.id, old.digest, old.size, old.state, old.boot, old.created") SUMMED("edges",
+		"parent = new.parent AND child = new.child", "parent, child",
+		"new.parent, new.child", "old.parent, old.child") SUMMED("layers", "id = new.id",
+		"id, key, is_chain, diff_id, driver, leans, tar_bytes, disk_bytes, entries, blob, "
+		"blob_size, media_type, index_digest, origin, state, boot, created",
+		"new.id, new.key, new.is_chain, new.diff_id, new.driver, new.leans, new.tar_bytes, "
+		"new.disk_bytes, new.entries, new.blob, new.blob_size, new.media_type, "
+		"new.index_digest, new.origin, new.state, new.boot, new.created",
+		"old.id, old.key, old.is_chain, old.diff_id, old.driver, old.leans, old.tar_bytes, "
+		"old.disk_bytes, old.entries, old.blob, old.blob_size, old.media_type, "
+		"old.index_digest, old.origin, old.state, old.boot, old.created") SUMMED("names",
+		"id = new.id",
+		"id, name, repo, root, media_type, created, listed, listed_size, "
+		"listed_media_type, pinned, imported, summary",
+		"new.id, new.name, new.repo, new.root, new.media_type, new.created, new.listed, "
+		"new.listed_size, new.listed_media_type, new.pinned, new.imported, new.summary",
+		"old.id, old.name, old.repo, old.root, old.media_type, old.created, old.listed, "
+		"old.listed_size, old.listed_media_type, old.pinned, old.imported, old.summary")
+		SUMMED("leases", "id = new.id", "id, why, expires, pid, pid_start, boot",
+			"new.id, new.why, new.expires, new.pid, new.pid_start, new.boot",
+			"old.id, old.why, old.expires, old.pid, old.pid_start, old.boot")
+			SUMMED("lease_items", "lease = new.lease AND digest = new.digest",
+				"lease, digest", "new.lease, new.digest",
+				"old.lease, old.digest") SUMMED("containers", "id = new.id",
+				"id, name, image, root, config, command, created, started, "
+				"finished, state, exit_status, pid, pid_start, boot, "
+				"remove_on_exit",
+				"new.id, new.name, new.image, new.root, new.config, new.command, "
+				"new.created, new.started, new.finished, new.state, "
+				"new.exit_status, new.pid, new.pid_start, new.boot, "
+				"new.remove_on_exit",
+				"old.id, old.name, old.image, old.root, old.config, old.command, "
+				"old.created, old.started, old.finished, old.state, "
+				"old.exit_status, old.pid, old.pid_start, old.boot, "
+				"old.remove_on_exit") SUMMED("mounts", "id = new.id",
+				"id, target, image, root, config, writable, created, boot",
+				"new.id, new.target, new.image, new.root, new.config, "
+				"new.writable, new.created, new.boot",
+				"old.id, old.target, old.image, old.root, old.config, "
+				"old.writable, old.created, old.boot") SUMMED("uses",
+				"user = new.user AND key = new.key", "user, key",
+				"new.user, new.key",
+				"old.user, old.key") "CREATE TRIGGER names_moved AFTER UPDATE OF "
+						     "name, root, listed ON names"
+						     " BEGIN UPDATE store SET value = value + 1 "
+						     "WHERE key = 'changes'; END;"
+						     /* What a check that is under way has found
+							sound: it goes on there if it is
+							interrupted. */
+						     "CREATE TABLE checked(kind INTEGER NOT NULL, "
+						     "id INTEGER NOT NULL, PRIMARY KEY(kind, id)) "
+						     "WITHOUT ROWID;";
+
+static const char *const steps[] = { step_1, step_2, step_3 };
 const int ol_schema_newest = (int)(sizeof steps / sizeof steps[0]);
 
 /* A pragma is read fresh each time: a cached statement would do, but the schema may change under it

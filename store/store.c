@@ -42,7 +42,7 @@
 #include "base/alloc.h"
 #include "base/file.h"
 #include "base/limits.h"
-#include "store/store_priv.h"
+#include "store/row_priv.h"
 
 static const char layout[] = "{\"imageLayoutVersion\":\"1.0.0\"}";
 
@@ -103,6 +103,16 @@ static int open_root(ol_store *store, const ol_store_options *options, ol_error 
 	return options->read_only ? OL_OK : make_folders(store, err);
 }
 
+void ol_passed_over(ol_store *store)
+{
+	store->passed_over++;
+}
+
+uint64_t ol_store_passed_over(const ol_store *store)
+{
+	return store->passed_over;
+}
+
 int ol_root_lock(ol_store *store, int *fd, ol_error *err)
 {
 	/* A descriptor of its own: a flock belongs to the open file, and threads must exclude each
@@ -155,13 +165,17 @@ static int read_id(ol_store *store, ol_error *err)
 	ol_auto_db ol_db *db = ol_db_reader(store);
 	ol_auto_stmt sqlite3_stmt *stmt = NULL;
 	uint8_t bytes[OL_STORE_ID_HEX / 2];
-	int rc = ol_db_query(db, err, &stmt, "SELECT value FROM store WHERE key = 'id'", "");
+	int rc = ol_db_query(db, err, &stmt,
+		"SELECT value, " OL_SOUND("store", OL_ROW_STORE) " FROM store WHERE key = 'id'",
+		"");
 
 	if (rc == OL_OK)
 		rc = ol_db_step(db, stmt, err);
-	if (rc == 1)
-		rc = ol_column_copy(stmt, 0, store->id, sizeof store->id, err);
-	else if (rc == 0)
+	if (rc == 1) {
+		rc = ol_row_check(stmt, 1, "store", "id", err);
+		if (rc == OL_OK)
+			rc = ol_column_copy(stmt, 0, store->id, sizeof store->id, err);
+	} else if (rc == 0)
 		rc = ol_fail(err, OL_ECORRUPT, "the database has no store id");
 	/* It becomes a folder's name. */
 	if (rc == OL_OK && ol_hex_parse(ol_view_of(store->id), bytes, sizeof bytes) < 0)

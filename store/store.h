@@ -41,6 +41,10 @@ const char *ol_store_boot_id(const ol_store *store);
 int ol_store_root_fd(const ol_store *store); /* lent */
 int ol_store_run_fd(const ol_store *store);  /* lent */
 
+/* How many damaged rows the lists of this handle (ol_name_each, ol_container_each, ol_mount_each)
+ * have left out so far: worth a warning, and `orlop check --repair`. */
+uint64_t ol_store_passed_over(const ol_store *store);
+
 /* Fsyncs every `written` blob and layer and marks them durable; when it returns, every change made
  * before is on disk, names and containers included. May be killed at any point. Never call it, or
  * anything else, with a handle from before a fork. */

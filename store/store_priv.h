@@ -54,6 +54,7 @@ struct ol_store {
 	int root_fd, run_fd, layers_fd, chains_fd, ingest_fd, containers_fd;
 	int blobs_fd[OL_SHA512 + 1]; /* by algorithm; [0] is unused */
 	bool read_only;
+	_Atomic uint64_t passed_over; /* damaged rows that lists left out */
 	ol_db reader, writer;
 };
 
@@ -121,6 +122,9 @@ extern const int ol_schema_newest;
  * end it. */
 int ol_root_lock(ol_store *store, int *fd, ol_error *err);
 
+/* A list left a damaged row out. */
+void ol_passed_over(ol_store *store);
+
 /* files.c */
 
 /* A name for something that is being made (".tmp-…") or thrown away (".trash-…") inside a folder of
@@ -153,6 +157,14 @@ int ol_layer_mark(ol_store *store, int64_t id, ol_row_state state, ol_error *err
 #define OL_LAYER_TREE  "fs"
 
 /* index_json.c */
+
+#define OL_ANNOTATION_NAME       "org.opencontainers.image.ref.name"
+#define OL_ANNOTATION_ROOT       "dev.orlop.root"
+#define OL_ANNOTATION_MEDIA_TYPE "dev.orlop.media-type"
+#define OL_ANNOTATION_REPO       "dev.orlop.repo"
+#define OL_ANNOTATION_CREATED    "dev.orlop.created"
+#define OL_ANNOTATION_PINNED     "dev.orlop.pinned"
+#define OL_ANNOTATION_IMPORTED   "dev.orlop.imported"
 
 /* Publishes index.json (and oci-layout) from the names as they are now. */
 int ol_listing_write(ol_store *store, bool durable, ol_error *err);

@@ -9,7 +9,7 @@
 #include "base/alloc.h"
 #include "base/fault.h"
 #include "base/file.h"
-#include "store/store_priv.h"
+#include "store/row_priv.h"
 
 struct item {
 	int64_t id;
@@ -33,9 +33,11 @@ static int list_work(ol_store *store, struct work *work, ol_error *err)
 	ol_auto_db ol_db *db = ol_db_reader(store);
 	ol_auto_stmt sqlite3_stmt *stmt = NULL;
 	int rc = ol_db_query(db, err, &stmt,
-		"SELECT id, digest, 0, 0, 0 FROM blobs WHERE state = 1 AND boot = ?1 UNION ALL "
-		"SELECT id, key, 1, is_chain, index_digest IS NULL FROM layers WHERE state = 1 AND "
-		"boot = ?1",
+		"SELECT id, digest, 0, 0, 0 FROM blobs WHERE state = 1 AND boot = ?1 AND " OL_SOUND(
+			"blobs", OL_ROW_BLOBS) " UNION ALL "
+					       "SELECT id, key, 1, is_chain, index_digest IS NULL "
+					       "FROM layers WHERE state = 1 AND "
+					       "boot = ?1 AND " OL_SOUND("layers", OL_ROW_LAYERS),
 		"t", store->boot);
 
 	while (rc >= 0 && (rc = ol_db_step(db, stmt, err)) == 1) {
@@ -132,7 +134,8 @@ static int mark(ol_store *store, const struct work *work, ol_error *err)
 	 * not be on disk yet. */
 	if (rc == OL_OK)
 		rc = ol_db_run(txn.db, err, NULL,
-			"INSERT INTO store VALUES('synced', 1) ON CONFLICT(key) DO UPDATE SET "
+			"INSERT INTO store(key, value) VALUES('synced', 1) ON CONFLICT(key) DO "
+			"UPDATE SET "
 			"value = value + 1",
 			"");
 	if (rc == OL_OK)

@@ -12,6 +12,7 @@
 
 #include "base/alloc.h"
 #include "base/file.h"
+#include "store/row_priv.h"
 #include "store/use_priv.h"
 
 /* proc(5), /proc/PID/stat: the name in field 2 may hold anything, so fields are counted from its
@@ -72,12 +73,17 @@ static int list_unused(
 	ol_auto_stmt sqlite3_stmt *stmt = NULL;
 	size_t cap = 0;
 	int rc = ol_db_query(db, err, &stmt,
-		"SELECT key FROM uses WHERE user = ?1 AND NOT EXISTS"
-		" (SELECT 1 FROM uses AS other WHERE other.key = uses.key AND other.user != ?1)",
+		"SELECT key, " OL_SOUND(
+			"uses", OL_ROW_USES) " FROM uses WHERE user = ?1 AND NOT EXISTS"
+					     " (SELECT 1 FROM uses AS other WHERE other.key = "
+					     "uses.key AND other.user != ?1)",
 		"t", user_id);
 
 	while (rc >= 0 && (rc = ol_db_step(db, stmt, err)) == 1) {
 		OL_GROW(*list, *count, cap);
+		/* What it says cannot be believed: a mount that stays is gc's. */
+		if (ol_row_check(stmt, 1, "uses", user_id, NULL) < 0)
+			continue;
 		rc = ol_column_digest(stmt, 0, false, &(*list)[*count], err);
 		if (rc == OL_OK)
 			(*count)++;

@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "base/fault.h"
 #include "base/file.h"
+#include "store/row_priv.h"
 #include "store/use_priv.h"
 
 #define COMMAND_BYTES_MAX ((size_t)64 << 10)
@@ -13,6 +14,7 @@
 	"id, name, image, root, config, command, created, started, finished, state, exit_status, " \
 	"pid, pid_start,"                                                                          \
 	" boot, remove_on_exit"
+#define SELECTED COLUMNS ", " OL_SOUND("containers", OL_ROW_CONTAINERS)
 
 void ol_container_info_done(ol_container_info *info)
 {
@@ -61,8 +63,11 @@ static void look_whether_it_lives(const ol_store *store, ol_container_info *info
 static int read_columns(ol_store *store, sqlite3_stmt *stmt, ol_container_info *out, ol_error *err)
 {
 	int state = sqlite3_column_int(stmt, 9);
-	int rc = read_text(stmt, out, err);
+	const char *id = (const char *)sqlite3_column_text(stmt, 0);
+	int rc = ol_row_check(stmt, 15, "containers", id ? id : "?", err);
 
+	if (rc == OL_OK)
+		rc = read_text(stmt, out, err);
 	if (rc == OL_OK)
 		rc = ol_column_digest(stmt, 3, false, &out->root, err);
 	if (rc == OL_OK)
@@ -178,8 +183,8 @@ static int find_by_prefix(
 {
 	ol_auto_stmt sqlite3_stmt *stmt = NULL;
 	int rc = ol_db_query(db, err, &stmt,
-		"SELECT " COLUMNS " FROM containers WHERE id >= ?1 AND id < ?1 || 'g' LIMIT 2", "t",
-		text);
+		"SELECT " SELECTED " FROM containers WHERE id >= ?1 AND id < ?1 || 'g' LIMIT 2",
+		"t", text);
 
 	if (rc == OL_OK)
 		rc = ol_db_step(db, stmt, err);
@@ -200,7 +205,7 @@ static int find_by_name(
 {
 	ol_auto_stmt sqlite3_stmt *stmt = NULL;
 	int rc = ol_db_query(db, err, &stmt,
-		"SELECT " COLUMNS
+		"SELECT " SELECTED
 		" FROM containers WHERE id = ?1 OR name = ?1 ORDER BY id = ?1 DESC LIMIT 1",
 		"t", text);
 
@@ -258,13 +263,24 @@ static int read_all(ol_store *store, struct list *list, ol_error *err)
 {
 	ol_auto_db ol_db *db = ol_db_reader(store);
 	ol_auto_stmt sqlite3_stmt *stmt = NULL;
-	int rc = ol_db_query(
-		db, err, &stmt, "SELECT " COLUMNS " FROM containers ORDER BY created DESC, id", "");
+	int rc = ol_db_query(db, err, &stmt,
+		"SELECT " SELECTED " FROM containers ORDER BY created DESC, id", "");
 
 	while (rc >= 0 && (rc = ol_db_step(db, stmt, err)) == 1) {
+		ol_container_info *row;
+
 		OL_GROW(list->rows, list->count, list->cap);
-		list->rows[list->count] = (ol_container_info){ 0 };
-		rc = read_columns(store, stmt, &list->rows[list->count++], err);
+		row = &list->rows[list->count];
+		*row = (ol_container_info){ 0 };
+		rc = read_columns(store, stmt, row, err);
+		if (rc != OL_ECORRUPT) {
+			list->count++;
+			continue;
+		}
+		/* It must not hide the others. */
+		ol_container_info_done(row);
+		ol_passed_over(store);
+		rc = OL_OK;
 	}
 	return rc;
 }

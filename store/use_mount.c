@@ -1,9 +1,11 @@
 /* Mounts: a row of `mounts` each, for what `orlop mount` and `orlop bundle` made visible. */
 #include "base/alloc.h"
 #include "base/fault.h"
+#include "store/row_priv.h"
 #include "store/use_priv.h"
 
-#define COLUMNS "id, target, image, root, config, writable, created, boot"
+#define COLUMNS  "id, target, image, root, config, writable, created, boot"
+#define SELECTED COLUMNS ", " OL_SOUND("mounts", OL_ROW_MOUNTS)
 
 void ol_mount_info_done(ol_mount_info *info)
 {
@@ -16,8 +18,11 @@ void ol_mount_info_done(ol_mount_info *info)
 
 static int read_columns(sqlite3_stmt *stmt, ol_mount_info *out, ol_error *err)
 {
-	int rc = ol_column_dup(stmt, 0, OL_USER_ID_HEX, &out->id, err);
+	const char *id = (const char *)sqlite3_column_text(stmt, 0);
+	int rc = ol_row_check(stmt, 8, "mounts", id ? id : "?", err);
 
+	if (rc == OL_OK)
+		rc = ol_column_dup(stmt, 0, OL_USER_ID_HEX, &out->id, err);
 	if (rc == OL_OK && !ol_is_user_id(out->id))
 		rc = ol_fail(err, OL_ECORRUPT, "database: a mount's id is no id");
 	if (rc == OL_OK)
@@ -79,7 +84,7 @@ static int find(ol_db *db, const char *text, ol_mount_info *out, ol_error *err)
 	ol_auto_stmt sqlite3_stmt *stmt = NULL;
 	bool unique;
 	int rc = ol_db_query(db, err, &stmt,
-		"SELECT " COLUMNS " FROM mounts WHERE target = ?1 OR id = ?1 OR image = ?1"
+		"SELECT " SELECTED " FROM mounts WHERE target = ?1 OR id = ?1 OR image = ?1"
 		" ORDER BY target = ?1 OR id = ?1 DESC LIMIT 2",
 		"t", text);
 
@@ -146,12 +151,23 @@ static int read_all(ol_store *store, struct list *list, ol_error *err)
 	ol_auto_db ol_db *db = ol_db_reader(store);
 	ol_auto_stmt sqlite3_stmt *stmt = NULL;
 	int rc = ol_db_query(
-		db, err, &stmt, "SELECT " COLUMNS " FROM mounts ORDER BY created DESC, id", "");
+		db, err, &stmt, "SELECT " SELECTED " FROM mounts ORDER BY created DESC, id", "");
 
 	while (rc >= 0 && (rc = ol_db_step(db, stmt, err)) == 1) {
+		ol_mount_info *row;
+
 		OL_GROW(list->rows, list->count, list->cap);
-		list->rows[list->count] = (ol_mount_info){ 0 };
-		rc = read_columns(stmt, &list->rows[list->count++], err);
+		row = &list->rows[list->count];
+		*row = (ol_mount_info){ 0 };
+		rc = read_columns(stmt, row, err);
+		if (rc != OL_ECORRUPT) {
+			list->count++;
+			continue;
+		}
+		/* It must not hide the others. */
+		ol_mount_info_done(row);
+		ol_passed_over(store);
+		rc = OL_OK;
 	}
 	return rc;
 }

@@ -14,6 +14,7 @@
 #include "store/gc.h"
 #include "store/layer.h"
 #include "store/name.h"
+#include "store/row_priv.h"
 #include "store/store.h"
 #include "tests/check.h"
 
@@ -32,6 +33,28 @@ static inline int box_open_as(store_box *box, const char *boot_id, ol_store **ou
 
 	return ol_store_open(&options, out, err);
 }
+
+#ifdef STORE_SOURCE_DIR
+/* Puts the database of a recipe of fixtures/store in place of the box's own. */
+static inline void box_recipe(store_box *box, const char *recipe)
+{
+	ol_auto_buf ol_buf sql = OL_BUF((size_t)1 << 20);
+	char path[4096];
+	sqlite3 *db = NULL;
+
+	ol_store_close(box->store);
+	box->store = NULL;
+	(void)unlinkat(box->dir_fd, "root/orlop.db", 0);
+	(void)unlinkat(box->dir_fd, "root/orlop.db-wal", 0);
+	(void)unlinkat(box->dir_fd, "root/orlop.db-shm", 0);
+	(void)snprintf(path, sizeof path, "%s/fixtures/store/%s.sql", STORE_SOURCE_DIR, recipe);
+	CHECK_INT(path, OL_OK, ol_file_read(AT_FDCWD, path, true, &sql, NULL));
+	(void)snprintf(path, sizeof path, "%s/orlop.db", box->root);
+	CHECK_INT(recipe, SQLITE_OK, sqlite3_open(path, &db));
+	CHECK_INT(recipe, SQLITE_OK, sqlite3_exec(db, ol_str_text(&sql), NULL, NULL, NULL));
+	CHECK_INT(recipe, SQLITE_OK, sqlite3_close(db));
+}
+#endif
 
 /* Closes and opens the store as if the machine had been started anew. */
 static inline void box_boot(store_box *box, const char *boot_id)
@@ -165,14 +188,37 @@ static inline bool box_killed_at(
 	return WIFSIGNALED(status);
 }
 
-/* SQL on the database from outside, as a damaged or foreign file would have it. */
-static inline void box_sql(store_box *box, const char *sql)
+/* What a stranger's connection has for orlop_row_sum: no sum, so that no trigger renews one. */
+static inline void box_no_sum(sqlite3_context *context, int count, sqlite3_value **values)
+{
+	(void)count;
+	(void)values;
+	sqlite3_result_null(context);
+}
+
+static inline void box_exec(store_box *box, const char *sql, bool sums)
 {
 	char path[160];
 	sqlite3 *db = NULL;
 
 	(void)snprintf(path, sizeof path, "%s/orlop.db", box->root);
 	CHECK_INT(sql, SQLITE_OK, sqlite3_open(path, &db));
+	CHECK_INT(sql, SQLITE_OK,
+		sums ? ol_row_sum_register(db)
+		     : sqlite3_create_function_v2(db, "orlop_row_sum", -1, SQLITE_UTF8, NULL,
+			       box_no_sum, NULL, NULL, NULL));
 	CHECK_INT(sql, SQLITE_OK, sqlite3_exec(db, sql, NULL, NULL, NULL));
 	CHECK_INT(sql, SQLITE_OK, sqlite3_close(db));
+}
+
+/* SQL on the database from outside, as another program that knows the format: rows stay sound. */
+static inline void box_sql(store_box *box, const char *sql)
+{
+	box_exec(box, sql, true);
+}
+
+/* The same, behind the checksums' back: what it changes is damaged. */
+static inline void box_harm(store_box *box, const char *sql)
+{
+	box_exec(box, sql, false);
 }

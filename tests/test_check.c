@@ -127,7 +127,8 @@ static void orphan_edges(store_box *box, const ol_digest *blob, const ol_digest 
 {
 	(void)blob;
 	(void)layer;
-	box_sql(box, "INSERT INTO edges VALUES('sha256:' || printf('%064x', 1), 'sha256:' || "
+	box_sql(box, "INSERT INTO edges(parent, child) VALUES('sha256:' || printf('%064x', 1), "
+		     "'sha256:' || "
 		     "printf('%064x', 2))");
 }
 

@@ -399,6 +399,7 @@ static void what_comes_alive_after_the_mark_is_kept(void **state)
 			    " listed_media_type) VALUES('x', '', '%s', '', 0, 0, '')",
 			    ol_digest_format(&root).text) > 0);
 	CHECK_INT("open", SQLITE_OK, sqlite3_open(path, &db));
+	CHECK_INT("sums", SQLITE_OK, ol_row_sum_register(db));
 	CHECK_INT("insert", SQLITE_OK, sqlite3_exec(db, insert, NULL, NULL, NULL));
 	CHECK_INT("thread", 0, pthread_create(&thread, NULL, collect_once, box->store));
 	ol_sleep_ms(200);

@@ -109,7 +109,7 @@ static void after_another_boot_an_index_is_proved_and_a_tree_is_not(void **state
 	box_boot(box, "boot-2");
 	assert_true(ol_layer_exists(box->store, &good, false));
 	CHECK_INT("bad", OL_ECORRUPT, ol_layer_get(box->store, &bad, false, &info, &err));
-	assert_non_null(strstr(err.hint, "orlop pull reg.example/app:1"));
+	assert_non_null(strstr(err.hint, "orlop check --repair"));
 	CHECK_INT("tree", OL_ECORRUPT, ol_layer_get(box->store, &tree, false, &info, &err));
 	CHECK_INT("anew", OL_OK, put_tree(box, "two"));
 	assert_true(ol_layer_exists(box->store, &tree, false));

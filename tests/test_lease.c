@@ -22,7 +22,7 @@ static void adding_renews_a_lease(void **state)
 	ol_digest digest = box_blob(box->store, "x");
 	ol_lease *lease = NULL;
 
-	CHECK_INT("begin", OL_OK, ol_lease_begin(box->store, "a\nb", &lease, NULL));
+	CHECK_INT("begin", OL_OK, ol_lease_begin_resumable(box->store, "a\nb", &lease, NULL));
 	box_sql(box, "UPDATE leases SET expires = 1, pid = 0");
 	CHECK_INT("add", OL_OK, ol_lease_add(lease, &digest, NULL));
 	CHECK_INT("gc", OL_OK, ol_gc(box->store, NULL, &(ol_gc_result){ 0 }, NULL));
