@@ -26,7 +26,8 @@ static int copy_row(void *ctx, const ol_name_info *info, ol_error *err)
 		return OL_OK;
 	sibling->found = true;
 	sibling->row = *info;
-	sibling->row.name = sibling->row.repo = NULL;
+	/* What belongs to the root comes by itself (ol_name_set). */
+	sibling->row.name = sibling->row.repo = sibling->row.summary = NULL;
 	sibling->row.media_type = ol_strdup(info->media_type);
 	sibling->row.listed_media_type = ol_strdup(info->listed_media_type);
 	return OL_OK;
