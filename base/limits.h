@@ -58,6 +58,21 @@
 #define OL_ZSTD_WINDOW_LOG_EASY 23                  /* 8 MiB: decoded beside other layers */
 #define OL_ZSTD_WINDOW_LOG_MAX  27                  /* 128 MiB: decoded alone; larger is refused */
 
+/* Archives: what `load` reads besides layers. */
+/* One document of an archive: configs are the largest. */
+#define OL_ARCHIVE_DOCUMENT_BYTES_MAX OL_CONFIG_BYTES_MAX
+/* All documents that are kept in memory until it is known what they are; what comes after goes to
+ * the store meanwhile. */
+#define OL_ARCHIVE_DOCUMENTS_BYTES_MAX ((size_t)8 << 20)
+/* Files of one archive, remembered at some 250 bytes each: 4,000 images of ten layers in docker's
+ * oldest layout, which has three files for a layer. */
+#define OL_ARCHIVE_FILES_MAX ((size_t)1 << 17)
+/* Links from one file of an archive to another: docker and podman write one. */
+#define OL_ARCHIVE_LINKS_MAX 8
+/* Images of one manifest.json, and names of one image in it. */
+#define OL_ARCHIVE_IMAGES_MAX 4096
+#define OL_ARCHIVE_NAMES_MAX  1024
+
 /* Memory. The target for a pull is 64 MiB resident, whatever the image. */
 #define OL_UNPACK_BUDGET_BYTES                                                                     \
 	((size_t)8 << 20) /* entries of one layer kept in memory before they are sorted on disk */
