@@ -45,6 +45,11 @@ static size_t settings_count(const ol_overlay_options *o)
 	return o->userxattr ? SETTINGS - 1 : SETTINGS;
 }
 
+static const char *source(const ol_overlay_options *o)
+{
+	return o->source ? o->source : "orlop";
+}
+
 static bool is_one_device(const ol_overlay_options *o)
 {
 	struct stat first, st;
@@ -119,21 +124,20 @@ static int set_all(int fs, const ol_overlay_options *o, bool by_path, bool *know
 	if (rc == OL_OK)
 		rc = set_text(fs, "xino", xino(o), err);
 	if (rc == OL_OK)
-		rc = set_text(fs, "source", "orlop", err);
+		rc = set_text(fs, "source", source(o), err);
 	if (rc == OL_OK && o->userxattr &&
 		fsconfig(fs, FSCONFIG_SET_FLAG, "userxattr", NULL, 0) < 0)
 		rc = fail_mount(fs, "userxattr", err);
 	return rc;
 }
 
-static int mount_new(const ol_overlay_options *o, bool by_path, bool *known, ol_error *err)
+static int make_new(const ol_overlay_options *o, bool by_path, bool *known, int *out, ol_error *err)
 {
 	const unsigned attributes =
 		(o->read_only || o->upper < 0 ? (unsigned)MOUNT_ATTR_RDONLY : 0U) |
 		(o->guarded ? (unsigned)(MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV) : 0U);
 	ol_autofd int fs = fsopen("overlay", FSOPEN_CLOEXEC);
-	ol_autofd int mounted = -1;
-	int rc;
+	int fd, rc;
 
 	*known = fs >= 0 || errno != ENOSYS;
 	if (fs < 0)
@@ -143,16 +147,15 @@ static int mount_new(const ol_overlay_options *o, bool by_path, bool *known, ol_
 		return rc;
 	if (fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
 		return fail_mount(fs, "overlay", err);
-	mounted = fsmount(fs, FSMOUNT_CLOEXEC, attributes);
-	if (mounted < 0)
+	fd = fsmount(fs, FSMOUNT_CLOEXEC, attributes);
+	if (fd < 0)
 		return ol_fail_sys(err, "overlay");
-	if (move_mount(mounted, "", AT_FDCWD, o->target, MOVE_MOUNT_F_EMPTY_PATH) < 0)
-		return ol_fail_sys(err, "mount on %s", o->target);
+	*out = fd;
 	return OL_OK;
 }
 
 struct old_mount {
-	const char *target, *data;
+	const char *source, *target, *data;
 	unsigned long flags;
 	int failed; /* errno, or 0 */
 };
@@ -163,7 +166,7 @@ static void *old_mount_thread(void *arg)
 
 	m->failed = 0;
 	if (unshare(CLONE_FS) < 0 || chdir("/proc/self/fd") < 0 ||
-		mount("orlop", m->target, "overlay", m->flags, m->data) < 0)
+		mount(m->source, m->target, "overlay", m->flags, m->data) < 0)
 		m->failed = errno;
 	return NULL;
 }
@@ -183,7 +186,7 @@ static int old_data(const ol_overlay_options *o, ol_str *data, ol_error *err)
 static int mount_old(const ol_overlay_options *o, ol_error *err)
 {
 	ol_auto_str ol_str data = OL_STR(MOUNT_DATA_BYTES);
-	struct old_mount m = { .target = o->target };
+	struct old_mount m = { .source = source(o), .target = o->target };
 	pthread_t thread;
 	int rc = old_data(o, &data, err);
 
@@ -200,16 +203,49 @@ static int mount_old(const ol_overlay_options *o, ol_error *err)
 	return m.failed == 0 ? OL_OK : fail_mount(-1, "overlay", err);
 }
 
-int ol_overlay_mount(const ol_overlay_options *options, ol_error *err)
+/* OL_EUNSUPPORTED with *fd -1: only mount(2) is left to try. */
+static int try_new(const ol_overlay_options *options, int *fd, bool *known, ol_error *err)
 {
-	bool known = false;
 	int rc = OL_EUNSUPPORTED;
 
+	*known = false;
 	for (int by_path = 0; !options->old_mount && by_path < 2; by_path++) {
-		rc = mount_new(options, by_path, &known, err);
-		if (known || rc != OL_EUNSUPPORTED)
+		rc = make_new(options, by_path, known, fd, err);
+		if (*known || rc != OL_EUNSUPPORTED)
 			return rc;
 	}
 	ol_trace("snapshot", "overlay through mount(2)");
-	return mount_old(options, err);
+	return rc;
+}
+
+int ol_overlay_make(const ol_overlay_options *options, int *fd, ol_error *err)
+{
+	bool known;
+	int rc = try_new(options, fd, &known, err);
+
+	if (known || rc != OL_EUNSUPPORTED)
+		return rc;
+	rc = mount_old(options, err);
+	if (rc < 0)
+		return rc;
+	*fd = open_tree(AT_FDCWD, options->target, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+	if (*fd < 0)
+		rc = ol_fail_sys(err, "%s", options->target);
+	(void)umount2(options->target, MNT_DETACH | UMOUNT_NOFOLLOW);
+	return rc;
+}
+
+int ol_overlay_mount(const ol_overlay_options *options, ol_error *err)
+{
+	ol_autofd int fd = -1;
+	bool known;
+	int rc = try_new(options, &fd, &known, err);
+
+	if (!known && rc == OL_EUNSUPPORTED)
+		return mount_old(options, err);
+	if (rc < 0)
+		return rc;
+	if (move_mount(fd, "", AT_FDCWD, options->target, MOVE_MOUNT_F_EMPTY_PATH) < 0)
+		return ol_fail_sys(err, "mount on %s", options->target);
+	return OL_OK;
 }

@@ -224,10 +224,15 @@ static bool needs_upper(const struct stack *stack)
 	return stack->options->writable || stack->count == OL_LAYERS_MAX;
 }
 
+static const char *top_name(const struct stack *stack)
+{
+	return stack->options->writable ? "upper" : "root";
+}
+
 static int fill_place(const struct stack *stack, struct place *place, ol_error *err)
 {
 	const bool upper = needs_upper(stack);
-	int rc = make_top(stack, place, stack->options->writable ? "upper" : "root", err);
+	int rc = make_top(stack, place, top_name(stack), err);
 
 	if (rc == OL_OK && upper)
 		rc = make_dir(place->fd, "work", &place->work, err);
@@ -244,6 +249,7 @@ static int mount_over(const struct stack *stack, const struct place *place, ol_e
 	const bool upper = needs_upper(stack);
 	ol_autofree int *lowers = ol_alloc_array(stack->count + 2, sizeof *lowers);
 	size_t count = 0;
+	ol_overlay_options overlay;
 
 	if (!upper)
 		lowers[count++] = place->upper;
@@ -251,19 +257,21 @@ static int mount_over(const struct stack *stack, const struct place *place, ol_e
 		lowers[count++] = stack->fds[i];
 	if (place->base >= 0)
 		lowers[count++] = place->base;
-	return ol_overlay_mount(
-		&(ol_overlay_options){
-			.lowers = lowers,
-			.count = count,
-			.upper = upper ? place->upper : -1,
-			.work = place->work,
-			.read_only = !o->writable,
-			.guarded = o->guarded,
-			.userxattr = o->userxattr,
-			.old_mount = o->old_mount,
-			.target = o->target,
-		},
-		err);
+	overlay = (ol_overlay_options){
+		.lowers = lowers,
+		.count = count,
+		.upper = upper ? place->upper : -1,
+		.work = place->work,
+		.read_only = !o->writable,
+		.guarded = o->guarded,
+		.userxattr = o->userxattr,
+		.old_mount = o->old_mount,
+		.source = o->source,
+		.target = o->target,
+	};
+	if (ol_idmap_is_set(o->idmap))
+		return ol_overlay_mount_mapped(&overlay, place->fd, top_name(stack), o->idmap, err);
+	return ol_overlay_mount(&overlay, err);
 }
 
 static int mount_in_state(const struct stack *stack, ol_error *err)

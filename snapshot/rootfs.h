@@ -8,6 +8,7 @@
  *
  * A layer in use has one mount, which all its users share: snapshot/layer_mount.h.
  */
+#include "base/idmap.h"
 #include "snapshot/driver.h"
 
 typedef struct ol_rootfs_options {
@@ -21,7 +22,10 @@ typedef struct ol_rootfs_options {
 	/* ol_rootfs_hold was done: no row is written, and a private mount namespace may have been
 	 * entered since */
 	bool held;
-	bool guarded;   /* nosuid and nodev: for a mount that others than a container see */
+	bool guarded;       /* nosuid and nodev: for a mount that others than a container see */
+	const char *source; /* what the mount is called in mountinfo; NULL: "orlop" */
+	const ol_idmap
+		*idmap; /* owners are shown, and what is written kept, so; NULL: as they are */
 	bool old_mount; /* mount(2) even where the kernel has the newer calls: for tests */
 } ol_rootfs_options;
 
@@ -30,7 +34,7 @@ typedef struct ol_rootfs_options {
  * the layers give to "/"; one that is there is used as it is. *note (or NULL) is one owned line
  * worth telling: that upper and work lie on a tmpfs because the store's file system takes no
  * overlay upper. On failure nothing is left mounted or recorded but what a hold before did.
- * OL_EUNSUPPORTED: no overlayfs here.
+ * OL_EUNSUPPORTED: no overlayfs here, or no idmapped mounts.
  */
 int ol_rootfs_mount(ol_store *store, const ol_rootfs_options *options, char **note, ol_error *err);
 /* Makes sure all layers are mounted under the run dir and recorded, without the overlay: to be done

@@ -41,7 +41,8 @@ typedef struct suite_test {
 	const char *name;
 	CMUnitTestFunction call;
 } suite_test;
-extern const suite_test suite_user_tests[]; /* suite_users.c */
+extern const suite_test suite_user_tests[];  /* suite_users.c */
+extern const suite_test suite_idmap_tests[]; /* suite_idmap.c */
 
 /* Fails the test, with the words of err. */
 void suite_must(const char *what, int rc, const ol_error *err);

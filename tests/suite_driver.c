@@ -338,6 +338,7 @@ int main(int argc, char **argv)
 				&(suite_run){ .driver = *row, .image = &images[i] });
 		plan_add_all(plan, *row, tree_tests);
 		plan_add_all(plan, *row, suite_user_tests);
+		plan_add_all(plan, *row, suite_idmap_tests);
 	}
 	for (size_t i = 0; working == 2 && i < IMAGES; i++)
 		plan_add(plan, "mixed", images[i].name, layers_of_all_drivers_stack,
