@@ -42,5 +42,6 @@ const ol_command ol_command_bundle = {
 	.words_many = true,
 	.options_end = 2,
 	.completes = OL_COMPLETES_IMAGES,
+	.leaves_mounts = true,
 	.run = run,
 };

@@ -25,5 +25,6 @@ const ol_command ol_command_completion = {
 			{ 0 } },
 	.words_min = 1,
 	.words_max = 1,
+	.userns = OL_USERNS_STAYS,
 	.run = run,
 };

@@ -32,5 +32,6 @@ const ol_command ol_command_help = {
 		{ "help image ls", "by docker's spelling" }, { 0 } },
 	.words_max = 2,
 	.completes = OL_COMPLETES_COMMANDS,
+	.userns = OL_USERNS_STAYS,
 	.run = run,
 };

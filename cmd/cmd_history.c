@@ -123,5 +123,6 @@ const ol_command ol_command_history = {
 	.words_min = 1,
 	.words_max = 1,
 	.completes = OL_COMPLETES_IMAGES,
+	.userns = OL_USERNS_STAYS,
 	.run = run,
 };

@@ -142,5 +142,6 @@ const ol_command ol_command_images = {
 		{ "images --json", "for a program" }, { 0 } },
 	.words_max = 1,
 	.completes = OL_COMPLETES_IMAGES,
+	.userns = OL_USERNS_STAYS,
 	.run = run,
 };

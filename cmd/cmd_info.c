@@ -85,5 +85,6 @@ const ol_command ol_command_info = {
 	.aliases = (const ol_alias[]){ { "system info", NULL }, { 0 } },
 	.examples = (const ol_example[]){ { "info", "for people" },
 		{ "info --format '{{.Driver}}'", "one member" }, { 0 } },
+	.userns = OL_USERNS_TRIES,
 	.run = run,
 };

@@ -113,5 +113,6 @@ const ol_command ol_command_inspect = {
 	.words_min = 1,
 	.words_many = true,
 	.completes = OL_COMPLETES_BOTH,
+	.userns = OL_USERNS_STAYS,
 	.run = run,
 };

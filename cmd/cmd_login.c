@@ -188,5 +188,6 @@ const ol_command ol_command_login = {
 						  "asks for name and password" },
 		{ "login -u ci --password-stdin registry.example < token", "from a file" }, { 0 } },
 	.words_max = 1,
+	.userns = OL_USERNS_STAYS,
 	.run = run,
 };

@@ -40,5 +40,6 @@ const ol_command ol_command_logout = {
 	.options = { options },
 	.examples = (const ol_example[]){ { "logout registry.example", "one registry" }, { 0 } },
 	.words_max = 1,
+	.userns = OL_USERNS_STAYS,
 	.run = run,
 };

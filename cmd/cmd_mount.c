@@ -106,5 +106,6 @@ const ol_command ol_command_mount = {
 			{ "mount", "what is mounted" }, { 0 } },
 	.words_max = 2,
 	.completes = OL_COMPLETES_IMAGES,
+	.leaves_mounts = true,
 	.run = run,
 };

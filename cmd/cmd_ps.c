@@ -237,5 +237,6 @@ const ol_command ol_command_ps = {
 	.examples = (const ol_example[]){ { "ps", "those that run" },
 		{ "ps -a --filter exited=1", "those that ended with status 1" },
 		{ "ps -a --format '{{.Names}}: {{.Status}}'", "as a template says" }, { 0 } },
+	.userns = OL_USERNS_STAYS,
 	.run = run,
 };

@@ -24,5 +24,6 @@ const ol_command ol_command_tag = {
 	.words_min = 2,
 	.words_max = 2,
 	.completes = OL_COMPLETES_IMAGES,
+	.userns = OL_USERNS_STAYS,
 	.run = run,
 };

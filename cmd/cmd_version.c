@@ -49,5 +49,6 @@ const ol_command ol_command_version = {
 	.options = { options },
 	.examples = (const ol_example[]){ { "version", "with what it was built by and runs on" },
 		{ "version --format '{{.Version}}'", "the number alone" }, { 0 } },
+	.userns = OL_USERNS_STAYS,
 	.run = run,
 };

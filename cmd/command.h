@@ -6,6 +6,7 @@
  * words and what it does.
  */
 #include "base/cancel.h"
+#include "base/userns.h"
 #include "cmd/console.h"
 #include "cmd/option.h"
 #include "cmd/progress.h"
@@ -50,10 +51,20 @@ typedef struct ol_context {
 	ol_progress *progress; /* owned */
 	ol_cancel *cancel;     /* lent */
 	ol_session *session;   /* owned; NULL until ol_context_session */
-	int status;            /* exit status when run returns OL_OK */
+	/* how an ordinary user's command fares: in a namespace of its own, or why not */
+	bool entered;
+	ol_userns_entry userns;
+	int status; /* exit status when run returns OL_OK */
 } ol_context;
 
 #define OL_COMMAND_TABLES 4
+
+/* What an ordinary user's command does about a user namespace (base/userns.h). */
+typedef enum ol_command_userns {
+	OL_USERNS_ENTERS, /* all that touches layers, which have owners */
+	OL_USERNS_STAYS,  /* rows and the user's own files need none: faster */
+	OL_USERNS_TRIES,  /* says what there is, either way */
+} ol_command_userns;
 
 typedef struct ol_command {
 	const char *name;
@@ -70,6 +81,9 @@ typedef struct ol_command {
 	unsigned options_end; /* as in ol_grammar */
 	ol_completes completes;
 	bool starts_program; /* `run`: its own failures are exit status 125 */
+	ol_command_userns userns;
+	/* with words it mounts what is to outlast it: not in a user namespace of its own */
+	bool leaves_mounts;
 	int (*run)(ol_context *ctx, ol_error *err);
 } ol_command;
 

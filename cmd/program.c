@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <locale.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "cmd/command.h"
@@ -136,6 +137,34 @@ static void tell_failure(ol_context *ctx, const ol_error *err)
 	ol_console_error(ctx->console, err);
 }
 
+/* Before anything has a thread or an open file of the store. */
+static int enter_userns(ol_context *ctx, ol_error *err)
+{
+	const ol_command *command = ctx->command;
+	bool mounts = command->leaves_mounts && ol_args_word_count(ctx->args) > 0;
+	int rc;
+
+	if (geteuid() == 0 || command->userns == OL_USERNS_STAYS ||
+		(command->leaves_mounts && !mounts))
+		return OL_OK;
+	if (mounts) {
+		(void)ol_fail(err, OL_EUNSUPPORTED,
+			"without root a mount is seen by nobody but the processes of one user "
+			"namespace, and would end with this command");
+		return ol_hint(err, OL_EUNSUPPORTED,
+			"`orlop unshare` starts a shell in such a namespace: run `orlop %s` there",
+			command->name);
+	}
+	rc = ol_userns_enter(&ctx->userns, err);
+	ctx->entered = rc == OL_OK;
+	if (rc < 0 && command->userns == OL_USERNS_TRIES) {
+		(void)snprintf(ctx->userns.why, sizeof ctx->userns.why, "%.*s",
+			(int)sizeof ctx->userns.why - 1, err->text);
+		return OL_OK;
+	}
+	return rc;
+}
+
 static int run_command(const line *l, ol_console *console, ol_error *err)
 {
 	const ol_command *command = l->command;
@@ -165,8 +194,10 @@ static int run_command(const line *l, ol_console *console, ol_error *err)
 	if (ol_args_flag(args, "debug"))
 		(void)setenv("ORLOP_TRACE", "all", 0);
 	ctx.args = args;
+	rc = enter_userns(&ctx, err);
 	ctx.progress = progress = progress_for(command, args, console);
-	rc = command->run(&ctx, err);
+	if (rc == OL_OK)
+		rc = command->run(&ctx, err);
 	ol_progress_finish(progress);
 	if (rc < 0)
 		tell_failure(&ctx, err);

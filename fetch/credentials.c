@@ -21,6 +21,7 @@
 #include "base/alloc.h"
 #include "base/file.h"
 #include "base/limits.h"
+#include "base/userns.h"
 #include "fetch/credential_helper.h"
 #include "fetch/docker_config.h"
 #include "fetch/token.h"
@@ -54,7 +55,7 @@ static char *runtime_file(void)
 {
 	if (env("XDG_RUNTIME_DIR"))
 		return ol_text("%s/containers/auth.json", env("XDG_RUNTIME_DIR"));
-	return ol_text("/run/containers/%u/auth.json", (unsigned)geteuid());
+	return ol_text("/run/containers/%u/auth.json", (unsigned)ol_userns_owner());
 }
 
 static char *config_file(void)

@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "image/incoming_priv.h"
+#include "image/rootless_priv.h"
 #include "store/name.h"
 
 static void image_done(ol_incoming_image *image)
@@ -153,5 +154,8 @@ int ol_incoming_keep(ol_incoming *incoming, const ol_keep_as *as, ol_error *err)
 		.listed_size = listed.size,
 		.listed_media_type = listed.media_type,
 	};
-	return ol_name_set(incoming->session->store, &info, err);
+	rc = ol_name_set(incoming->session->store, &info, err);
+	if (rc == OL_OK)
+		ol_rootless_tell_lacks(incoming->session);
+	return rc;
 }

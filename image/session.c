@@ -4,7 +4,9 @@
 
 #include "base/alloc.h"
 #include "base/child.h"
+#include "base/userns.h"
 #include "image/pull.h"
+#include "image/rootless_priv.h"
 #include "image/session_priv.h"
 
 /* $variable/orlop, else $HOME/otherwise/orlop. NULL where neither is set. */
@@ -17,46 +19,58 @@ static char *home_path(const char *variable, const char *otherwise)
 	return home && home[0] == '/' ? ol_text("%s/%s/orlop", home, otherwise) : NULL;
 }
 
+/* In a user namespace root is an ordinary user outside, with a store of its own. */
+static bool is_root(void)
+{
+	return geteuid() == 0 && !ol_userns_is_inside();
+}
+
 static char *default_root(void)
 {
 	const char *set = getenv("ORLOP_ROOT");
 
 	if (set && *set)
 		return ol_strdup(set);
-	return geteuid() == 0 ? ol_strdup("/var/lib/orlop")
-			      : home_path("XDG_DATA_HOME", ".local/share");
+	return is_root() ? ol_strdup("/var/lib/orlop") : home_path("XDG_DATA_HOME", ".local/share");
 }
 
-static char *default_run_root(void)
+/* *shared: it lies where others could have made it before. */
+static char *default_run_root(bool *shared)
 {
 	const char *set = getenv("ORLOP_RUN"), *runtime = getenv("XDG_RUNTIME_DIR");
 
 	if (set && *set)
 		return ol_strdup(set);
-	if (geteuid() == 0)
+	if (is_root())
 		return ol_strdup("/run/orlop");
 	if (runtime && runtime[0] == '/')
 		return ol_text("%s/orlop", runtime);
-	return ol_text("/tmp/orlop-%u", geteuid());
+	*shared = true;
+	return ol_text("/tmp/orlop-%u", ol_userns_owner());
 }
 
 int ol_session_open(const ol_session_options *options, ol_session **out, ol_error *err)
 {
 	ol_auto(ol_session_close) ol_session *session = ol_alloc(sizeof *session);
 	ol_autofree char *root = options->root ? ol_strdup(options->root) : default_root();
+	bool shared = false;
 	ol_autofree char *run_root =
-		options->run_root ? ol_strdup(options->run_root) : default_run_root();
-	int rc;
+		options->run_root ? ol_strdup(options->run_root) : default_run_root(&shared);
+	int rc = shared ? ol_rootless_own(run_root, err) : OL_OK;
 
 	if (!root) {
 		ol_fail(err, OL_EINVAL,
 			"no place for the store: neither XDG_DATA_HOME nor HOME is set");
 		return ol_hint(err, OL_EINVAL, "name one with --root or ORLOP_ROOT");
 	}
+	if (rc < 0)
+		return rc;
 	session->options = *options;
 	session->run_root = ol_strdup(run_root);
 	rc = ol_store_open(
 		&(ol_store_options){ .root = root, .run_root = run_root }, &session->store, err);
+	if (rc == OL_OK)
+		rc = ol_rootless_begin(session, err);
 	if (rc < 0)
 		return rc;
 	*out = ol_steal(&session);
@@ -115,10 +129,11 @@ int ol_session_need_driver(ol_session *session, const ol_driver **out, ol_error 
 	return rc;
 }
 
-ol_builder_options ol_session_builder(const ol_session *session, int dir_fd)
+ol_builder_options ol_session_builder(ol_session *session, int dir_fd)
 {
-	(void)session;
-	return (ol_builder_options){ .dir_fd = dir_fd };
+	return (ol_builder_options){
+		.dir_fd = dir_fd, .userxattr = session->rootless, .lacks = &session->lacks
+	};
 }
 
 const char *ol_session_driver(ol_session *session, const char **why)

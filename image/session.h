@@ -26,6 +26,9 @@ typedef struct ol_session_options {
 	ol_listener listener;
 	/* what ol_session_sync_behind starts ("/proc/self/exe"); NULL: nothing */
 	const char *program;
+	/* an ordinary user's, in words: where the ids of its user namespace come from, or why it
+	 * could not enter one; "" or NULL: not said */
+	const char *userns;
 } ol_session_options;
 
 /* Strings, cancel and listener are lent for the session's life. Opens the store; registry and

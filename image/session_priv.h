@@ -1,5 +1,7 @@
 #pragma once
 
+#include <stdatomic.h>
+
 #include "fetch/registry.h"
 #include "image/session.h"
 #include "snapshot/driver.h"
@@ -12,13 +14,15 @@ struct ol_session {
 	ol_registry *registry;   /* owned; made at first use */
 	const ol_driver *driver; /* chosen at first use */
 	char driver_why[256];
+	bool rootless; /* in a user namespace: trees are marked with user.*, not trusted.* */
+	ol_lacks lacks;
 };
 
 /* The registry client, made at first use: commands that stay at home never pay for it. */
 int ol_session_registry(ol_session *session, ol_registry **out, ol_error *err);
 int ol_session_need_driver(ol_session *session, const ol_driver **out, ol_error *err);
 /* How layers are built in this store: in dir_fd, lent. */
-ol_builder_options ol_session_builder(const ol_session *session, int dir_fd);
+ol_builder_options ol_session_builder(ol_session *session, int dir_fd);
 
 /* A document of the store, parsed and verified. OL_ENOTFOUND when the blob is not there. */
 int ol_document_load(ol_store *store, const ol_digest *digest, const char *media_type,

@@ -61,7 +61,8 @@ int ol_staging_open(ol_session *session, const char *id, const ol_config *config
 	return OL_OK;
 }
 
-static ol_rootfs_options rootfs_options(const ol_staging *stage, const char *id, bool writable)
+static ol_rootfs_options rootfs_options(
+	const ol_session *session, const ol_staging *stage, const char *id, bool writable)
 {
 	return (ol_rootfs_options){
 		.layers = stage->stack.layers,
@@ -69,6 +70,7 @@ static ol_rootfs_options rootfs_options(const ol_staging *stage, const char *id,
 		.user_id = id,
 		.state_fd = stage->dir_fd,
 		.writable = writable,
+		.userxattr = session->rootless,
 		.held = stage->held,
 		.target = stage->rootfs,
 	};
@@ -77,7 +79,7 @@ static ol_rootfs_options rootfs_options(const ol_staging *stage, const char *id,
 int ol_staging_hold(
 	ol_session *session, ol_staging *stage, const char *id, bool writable, ol_error *err)
 {
-	const ol_rootfs_options options = rootfs_options(stage, id, writable);
+	const ol_rootfs_options options = rootfs_options(session, stage, id, writable);
 	int rc = ol_rootfs_hold(session->store, &options, err);
 
 	stage->held = rc == OL_OK;
@@ -87,7 +89,7 @@ int ol_staging_hold(
 int ol_staging_mount(
 	ol_session *session, ol_staging *stage, const char *id, bool writable, ol_error *err)
 {
-	const ol_rootfs_options options = rootfs_options(stage, id, writable);
+	const ol_rootfs_options options = rootfs_options(session, stage, id, writable);
 	ol_autofree char *note = NULL;
 	int rc = ol_rootfs_mount(session->store, &options, &note, err);
 

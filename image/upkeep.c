@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "exec/launch.h"
 #include "fetch/credentials.h"
+#include "image/rootless_priv.h"
 #include "image/session_priv.h"
 #include "snapshot/decode.h"
 #include "snapshot/rootfs.h"
@@ -250,6 +251,7 @@ int ol_describe(ol_session *session, ol_json **out, ol_error *err)
 	ol_json_set_text(json, "StoreId", ol_store_id(session->store));
 	ol_json_set_text(json, "Driver", driver ? driver : "");
 	ol_json_set_text(json, "DriverReason", why);
+	ol_rootless_describe(session, json);
 	ol_json_set_int(json, "Images", (int64_t)totals.images);
 	ol_json_set_int(json, "Containers", (int64_t)totals.containers);
 	ol_json_set_int(json, "ContainersRunning", (int64_t)totals.running);

@@ -42,13 +42,16 @@ static proc_path path_of(const ol_dir_place *place)
 	return path;
 }
 
-/* May it be left out? An xattr the file system has no room for in principle, or that only the real
- * root may set. */
-static bool may_lack(const ol_dir_tree *tree, ol_view name)
+/* An xattr the file system has no room for in principle, that only the real root may set, or that
+ * names users without an id here. */
+bool ol_dir_attr_may_lack(const ol_dir_tree *tree, const char *name)
 {
 	if (errno == ENOTSUP)
 		return true;
-	return errno == EPERM && tree->userxattr && !ol_view_starts(name, "user.");
+	if (!tree->userxattr)
+		return false;
+	return (errno == EPERM && strncmp(name, "user.", 5) != 0) ||
+	       (errno == EINVAL && strncmp(name, "system.posix_acl_", 17) == 0);
 }
 
 static int set_xattrs(
@@ -64,34 +67,38 @@ static int set_xattrs(
 			     ? fsetxattr(place->fd, x->name.data, x->value.data, x->value.size, 0)
 			     : lsetxattr(path_of(place).text, x->name.data, x->value.data,
 				       x->value.size, 0);
-		if (rc < 0 && !may_lack(tree, x->name))
+		if (rc < 0 && !ol_dir_attr_may_lack(tree, x->name.data))
 			return ol_fail_sys(err, "xattr %s", x->name.data);
 	}
 	return OL_OK;
 }
 
-static int fail_chown(const ol_dir_tree *tree, const ol_dir_attr *attr, ol_error *err)
+/* Rootless, who has no id here is stood for by root. */
+static void choose_owner(const ol_dir_tree *tree, const ol_dir_attr *attr, uid_t *uid, gid_t *gid)
 {
-	int rc = ol_fail_sys(err, "chown to %u:%u", attr->uid, attr->gid);
-
-	if (tree->userxattr)
-		(void)ol_hint(err, rc, "give your user more ids in /etc/subuid and /etc/subgid");
-	return rc;
+	*uid = ol_dir_id(tree->here ? &tree->here->uids : NULL, attr->uid);
+	*gid = ol_dir_id(tree->here ? &tree->here->gids : NULL, attr->gid);
+	if (tree->lacks && (*uid != attr->uid || *gid != attr->gid))
+		tree->lacks->owners++;
 }
 
 int ol_dir_attr_set(const ol_dir_tree *tree, const ol_dir_place *place, const ol_dir_attr *attr,
 	const struct stat *made, ol_error *err)
 {
 	const struct timespec times[2] = { attr->mtime, attr->mtime };
-	bool chown = made->st_uid != attr->uid || made->st_gid != attr->gid;
+	bool chown;
+	uid_t uid;
+	gid_t gid;
 	int rc;
 
+	choose_owner(tree, attr, &uid, &gid);
+	chown = made->st_uid != uid || made->st_gid != gid;
 	if (chown) {
-		rc = place->fd >= 0 ? fchown(place->fd, attr->uid, attr->gid)
-				    : fchownat(place->parent_fd, place->base, attr->uid, attr->gid,
+		rc = place->fd >= 0 ? fchown(place->fd, uid, gid)
+				    : fchownat(place->parent_fd, place->base, uid, gid,
 					      AT_SYMLINK_NOFOLLOW);
 		if (rc < 0)
-			return fail_chown(tree, attr, err);
+			return ol_fail_sys(err, "chown to %u:%u", uid, gid);
 	}
 	if (!S_ISLNK(made->st_mode) &&
 		((made->st_mode & 07777) != attr->mode || (chown && attr->mode & 07000))) {

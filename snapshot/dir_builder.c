@@ -107,6 +107,7 @@ int ol_dir_begin(const ol_builder_options *options, ol_builder **out, ol_error *
 
 	self->file.fd = -1;
 	self->tree.root_fd = self->tree.leans_fd = -1;
+	self->tree.lacks = options->lacks;
 	self->tar = ol_tar_new(&handler);
 	rc = ol_dir_tree_make(
 		&self->tree, options->dir_fd, options->userxattr, options->budget_bytes, err);

@@ -3,12 +3,14 @@
  */
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/mount.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 
 #include "base/file.h"
 #include "snapshot/dir_priv.h"
 #include "snapshot/driver_priv.h"
+#include "snapshot/overlay_priv.h"
 
 static int unsupported(ol_error *err, const char *what)
 {
@@ -21,16 +23,54 @@ static int unsupported(ol_error *err, const char *what)
 	return OL_EUNSUPPORTED;
 }
 
-/*
- * What is marked with user.* instead, an overlay in a user namespace shows; as long as nothing
- * enters one, such a tree would be made in vain, and the first to fail would be a layer that was
- * fetched already.
+/* Can an overlay be mounted by who is root in a user namespace alone? Before Linux 5.11 none can.
  */
-static int needs_root(ol_error *err, const char *what)
+static int probe_overlay(int fd, const char *path, ol_error *err)
 {
-	(void)ol_fail(err, OL_EUNSUPPORTED,
-		"orlop needs root for now: without it %s, and layers cannot be unpacked", what);
-	return ol_hint(err, OL_EUNSUPPORTED, "run it as root, with sudo for instance");
+	ol_autofd int one = -1, other = -1;
+	int rc;
+
+	if (mkdirat(fd, "one", 0700) < 0 || mkdirat(fd, "other", 0700) < 0 ||
+		mkdirat(fd, "on", 0700) < 0)
+		return ol_fail_sys(err, "make a directory in the store");
+	rc = ol_dir_open(fd, "one", &one, err);
+	if (rc == OL_OK)
+		rc = ol_dir_open(fd, "other", &other, err);
+	if (rc == OL_OK) {
+		ol_autofree char *target = ol_text("%s/on", path);
+
+		rc = ol_overlay_mount(&(ol_overlay_options){ .lowers = (int[]){ one, other },
+					      .count = 2,
+					      .upper = -1,
+					      .work = -1,
+					      .userxattr = true,
+					      .target = target },
+			err);
+		if (rc == OL_OK && umount2(target, MNT_DETACH | UMOUNT_NOFOLLOW) < 0)
+			return ol_fail_sys(err, "unmount %s", target);
+	}
+	if (rc == OL_OK)
+		return OL_OK;
+	(void)ol_wrap(err, rc, "overlayfs cannot be mounted in a user namespace here");
+	(void)ol_hint(err, rc, "Linux 5.11 or newer is needed without root");
+	if (err)
+		err->code = OL_EUNSUPPORTED;
+	return OL_EUNSUPPORTED;
+}
+
+/* In a user namespace trusted xattrs are refused, and trees are marked with user.* instead. */
+static int probe_marks(int fd, const char *path, ol_error *err)
+{
+	if (fsetxattr(fd, ol_dir_names_of(false)->opaque, "y", 1, 0) == 0)
+		return OL_OK;
+	if (errno != EPERM)
+		return unsupported(err, "xattrs that overlayfs can use");
+	if (!ol_userns_is_inside())
+		return ol_fail(err, OL_EUNSUPPORTED,
+			"trusted xattrs cannot be written without CAP_SYS_ADMIN");
+	if (fsetxattr(fd, ol_dir_names_of(true)->opaque, "y", 1, 0) < 0)
+		return unsupported(err, "user xattrs, which overlayfs needs without root");
+	return probe_overlay(fd, path, err);
 }
 
 /* Two names that some file systems take for one. */
@@ -53,16 +93,17 @@ static int probe_names(int fd, ol_error *err)
 	return OL_OK;
 }
 
-static int probe_in(int fd, ol_error *err)
+static int probe_in(int fd, const char *path, ol_error *err)
 {
 	int opened = ol_dir_openat(fd, "", O_RDONLY | O_DIRECTORY);
+	int rc;
 
 	if (opened < 0)
 		return unsupported(err, "openat2");
 	(void)close(opened);
-	if (fsetxattr(fd, ol_dir_names_of(false)->opaque, "y", 1, 0) < 0)
-		return errno == EPERM ? needs_root(err, "trusted xattrs cannot be written")
-				      : unsupported(err, "xattrs that overlayfs can use");
+	rc = probe_marks(fd, path, err);
+	if (rc < 0)
+		return rc;
 	if (mknodat(fd, "whiteout", S_IFCHR, makedev(0, 0)) < 0)
 		return unsupported(err, "whiteouts (character devices 0:0)");
 	if (symlinkat("name", fd, "link") < 0)
@@ -75,19 +116,22 @@ static int probe_in(int fd, ol_error *err)
 static int probe(ol_store *store, ol_error *err)
 {
 	int root_fd = ol_store_root_fd(store);
+	ol_autofree char *path = NULL;
 	char name[64];
 	ol_autofd int fd = -1;
 	int rc;
 
 	if (geteuid() != 0)
-		return needs_root(err, "files cannot be given to their owners");
+		return ol_fail(err, OL_EUNSUPPORTED,
+			"files cannot be given to their owners without root or a user namespace");
 	/* Threads that probe at once each have their own address of it. */
 	(void)snprintf(name, sizeof name, ".tmp-probe-%d-%p", (int)getpid(), (void *)name);
 	if (mkdirat(root_fd, name, 0700) < 0)
 		return ol_fail_sys(err, "make a directory in the store");
+	path = ol_text("%s/%s", ol_store_root(store), name);
 	rc = ol_dir_open(root_fd, name, &fd, err);
 	if (rc == OL_OK)
-		rc = probe_in(fd, err);
+		rc = probe_in(fd, path, err);
 	if (rc < 0)
 		(void)ol_remove_tree(root_fd, name, NULL);
 	else
@@ -95,7 +139,7 @@ static int probe(ol_store *store, ol_error *err)
 	return rc;
 }
 
-static int open_tree(ol_store *store, const ol_layer_info *layer, int *out, ol_error *err)
+static int tree_open(ol_store *store, const ol_layer_info *layer, int *out, ol_error *err)
 {
 	ol_autofd int dir_fd = -1, fd = -1;
 	int rc = ol_layer_open(store, &layer->key, layer->is_chain, &dir_fd, err);
@@ -114,7 +158,7 @@ static int lower(ol_store *store, const ol_layer_info *layer, int *fd, ol_error 
 	if (layer->leans)
 		return ol_fail(err, OL_EINVAL, "layer %s leans on those below it",
 			ol_digest_short(&layer->key).text);
-	return open_tree(store, layer, fd, err);
+	return tree_open(store, layer, fd, err);
 }
 
 static int root(ol_store *store, const ol_layer_info *layer, ol_root_attributes *out, ol_error *err)
@@ -126,7 +170,7 @@ static int root(ol_store *store, const ol_layer_info *layer, ol_root_attributes 
 	size_t count;
 	char listed[8];
 	struct stat st;
-	int rc = open_tree(store, layer, &fd, err);
+	int rc = tree_open(store, layer, &fd, err);
 
 	if (rc < 0)
 		return rc;

@@ -190,7 +190,22 @@ int ol_dir_end_file(ol_dir_tree *tree, ol_dir_file *file, ol_error *err)
 	return rc;
 }
 
-static int make_node(const ol_tar_entry *entry, const ol_dir_slot *parent, const char *base)
+/* Nobody but the real root makes devices: rootless, an empty file takes the name. */
+static int make_stand_in(const ol_dir_tree *tree, const ol_tar_entry *entry,
+	const ol_dir_slot *parent, const char *base)
+{
+	int fd = openat(parent->fd, base, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+		entry->mode & 0777);
+
+	if (fd < 0)
+		return -1;
+	if (tree->lacks)
+		tree->lacks->devices++;
+	return close(fd);
+}
+
+static int make_node(const ol_dir_tree *tree, const ol_tar_entry *entry, const ol_dir_slot *parent,
+	const char *base)
 {
 	static const mode_t types[] = {
 		[OL_TAR_CHAR] = S_IFCHR, [OL_TAR_BLOCK] = S_IFBLK, [OL_TAR_FIFO] = S_IFIFO
@@ -198,8 +213,10 @@ static int make_node(const ol_tar_entry *entry, const ol_dir_slot *parent, const
 
 	if (entry->type == OL_TAR_SYMLINK)
 		return symlinkat(entry->target, parent->fd, base);
-	return mknodat(parent->fd, base, types[entry->type] | (entry->mode & 0777),
-		makedev(entry->dev_major, entry->dev_minor));
+	if (mknodat(parent->fd, base, types[entry->type] | (entry->mode & 0777),
+		    makedev(entry->dev_major, entry->dev_minor)) == 0)
+		return 0;
+	return errno == EPERM && tree->userxattr ? make_stand_in(tree, entry, parent, base) : -1;
 }
 
 /* Symbolic links, devices, fifos. */
@@ -213,16 +230,13 @@ static int extract_node(ol_dir_tree *tree, const ol_tar_entry *entry, ol_error *
 
 	if (rc < 0)
 		return rc;
-	made_rc = make_node(entry, parent, base);
+	made_rc = make_node(tree, entry, parent, base);
 	if (made_rc < 0 && errno == EEXIST) {
 		rc = ol_dir_clear(tree, parent, base, entry->name, err);
 		if (rc < 0)
 			return rc;
-		made_rc = make_node(entry, parent, base);
+		made_rc = make_node(tree, entry, parent, base);
 	}
-	/* Nobody but the real root makes devices: rootless, they are left out, as podman does. */
-	if (made_rc < 0 && errno == EPERM && tree->userxattr)
-		return OL_OK;
 	if (made_rc < 0)
 		return ol_fail_sys(err, "create");
 	ol_dir_made(tree, parent,

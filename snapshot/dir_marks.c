@@ -17,7 +17,7 @@
 #define NAMES(ns)                                                                                  \
 	{                                                                                          \
 		ns ".overlay.opaque", ns ".overlay.origin", ns ".orlop.tree", ns ".orlop.implied", \
-			ns ".orlop.cross"                                                          \
+			ns ".orlop.cross", ns ".orlop.ids"                                         \
 	}
 
 const ol_dir_names *ol_dir_names_of(bool userxattr)

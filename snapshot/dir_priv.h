@@ -20,9 +20,13 @@
  *	NS.overlay.opaque "y"   the directory hides what lies below
  *	NS.overlay.origin ""    it holds a whiteout: overlayfs then keeps it out of listings
  *	NS.orlop.tree           of fs itself: "listed" when the tar lists the root, else "bare"
+ *	user.orlop.ids          of fs itself, rootless: the ids that it could be given; what belongs
+ *	                        to others in the tar is root's here (base/userns.h has the text)
  *	NS.orlop.implied ""     the tar does not list this directory; see dir_complete.c
  *	NS.orlop.cross ""       a file that stands for a hard link into a layer below, and holds
  *	                        the target's path
+ *
+ * Rootless, an empty file stands for a device node, which nobody but the real root can make.
  *
  * Of these implied and cross are gone from a tree that overlayfs is given. While a tree leans,
  * the file .wh..wh.orlop in fs tells where they are: "d" or "l", the path, a NUL, for each (or for
@@ -34,13 +38,14 @@
 #include "base/limits.h"
 #include "base/sorter.h"
 #include "base/str.h"
+#include "base/userns.h"
 #include "snapshot/driver.h"
 
 #define OL_DIR_TREE  "fs"
 #define OL_DIR_LEANS ".wh..wh.orlop"
 
 typedef struct ol_dir_names {
-	const char *opaque, *origin, *tree, *implied, *cross;
+	const char *opaque, *origin, *tree, *implied, *cross, *ids;
 } ol_dir_names;
 const ol_dir_names *ol_dir_names_of(bool userxattr);
 /* Those that the tree whose root is given was made with. */
@@ -57,14 +62,18 @@ typedef struct ol_dir_slot {
 } ol_dir_slot;
 
 #define OL_DIR_SLOTS 8
+/* The mark of a tree's ids: with the tree's other xattrs it must fit into a block of 4096 bytes. */
+#define OL_DIR_IDS_BYTES_MAX 1024
 
 /* A tree under construction. */
 typedef struct ol_dir_tree {
 	int root_fd; /* owned */
 	const ol_dir_names *names;
 	bool userxattr;
-	mode_t umask; /* the process's */
-	uid_t uid;    /* of what is made here */
+	ol_userns *here; /* owned: which ids can be given; NULL: all */
+	ol_lacks *lacks; /* lent; or NULL */
+	mode_t umask;    /* the process's */
+	uid_t uid;       /* of what is made here */
 	gid_t gid;
 	int leans_fd;     /* owned: OL_DIR_LEANS, or -1 */
 	ol_sorter *times; /* owned: times of directories, set at the end */
@@ -148,6 +157,11 @@ int ol_dir_attr_set(const ol_dir_tree *tree, const ol_dir_place *place, const ol
 	const struct stat *made, ol_error *err);
 /* What an object was made with: by the tree's ids and umask, in that directory. */
 void ol_dir_made(const ol_dir_tree *tree, const ol_dir_slot *parent, mode_t mode, struct stat *out);
+/* The id that stands for this one in a tree made with those ids (NULL: all): itself, or root's. */
+static inline uint32_t ol_dir_id(const ol_id_map *ids, uint32_t id)
+{
+	return !ids || ol_id_map_has(ids, id) ? id : 0;
+}
 /* Removes xattrs that a layer may have set. */
 int ol_dir_attr_clear(int fd, ol_error *err);
 /* All xattrs that a layer may have, sorted by name; what they point to is the arena's. Those the
@@ -156,6 +170,8 @@ int ol_dir_attr_read(
 	const ol_dir_place *place, ol_arena *arena, ol_xattr **out, size_t *count, ol_error *err);
 /* The default ACL waits until the directory is full: else what is made in it inherits it. */
 bool ol_dir_attr_waits(ol_view name);
+/* After a set that failed: may this xattr be left out? errno tells. */
+bool ol_dir_attr_may_lack(const ol_dir_tree *tree, const char *name);
 
 /* "layer entry <name>", for errors. */
 int ol_dir_wrap(int rc, const char *name, ol_error *err);

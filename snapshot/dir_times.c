@@ -52,7 +52,7 @@ static int set_waiting(ol_dir_tree *tree, const char *path, ol_view value, ol_er
 	if (value.size > sizeof waiting &&
 		fsetxattr(fd, "system.posix_acl_default", value.data + sizeof waiting,
 			value.size - sizeof waiting, 0) < 0 &&
-		errno != ENOTSUP)
+		!ol_dir_attr_may_lack(tree, "system.posix_acl_default"))
 		return ol_fail_sys(err, "xattr system.posix_acl_default");
 	if (futimens(fd, times) < 0)
 		return ol_fail_sys(err, "set the time");

@@ -68,6 +68,14 @@ static void init(ol_dir_tree *tree, int root_fd, size_t budget_bytes, int dir_fd
 		tree->slots[i].fd = -1;
 }
 
+static int read_ids(ol_dir_tree *tree, ol_error *err)
+{
+	if (tree->here)
+		return OL_OK;
+	tree->here = ol_alloc(sizeof *tree->here);
+	return ol_userns_read(tree->here, err);
+}
+
 int ol_dir_tree_open(ol_dir_tree *tree, int dir_fd, size_t budget_bytes, ol_error *err)
 {
 	int fd = openat(dir_fd, OL_DIR_TREE, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
@@ -77,6 +85,24 @@ int ol_dir_tree_open(ol_dir_tree *tree, int dir_fd, size_t budget_bytes, ol_erro
 	init(tree, fd, budget_bytes, dir_fd);
 	tree->names = ol_dir_names_in(fd);
 	tree->userxattr = tree->names == ol_dir_names_of(true);
+	return tree->userxattr ? read_ids(tree, err) : OL_OK;
+}
+
+/* What can be kept of the tar's owners, for those who compare later. */
+static int mark_ids(const ol_dir_tree *tree, ol_error *err)
+{
+	ol_autofree ol_userns *ids = ol_alloc(sizeof *ids);
+	ol_auto_str ol_str text = OL_STR(OL_DIR_IDS_BYTES_MAX);
+	int rc;
+
+	ol_id_map_inside(&tree->here->uids, &ids->uids);
+	ol_id_map_inside(&tree->here->gids, &ids->gids);
+	ol_userns_format(ids, &text);
+	rc = ol_str_error(&text, err);
+	if (rc < 0)
+		return ol_wrap(err, rc, "the ids of this user namespace lie too far apart");
+	if (fsetxattr(tree->root_fd, tree->names->ids, text.data, text.size, 0) < 0)
+		return ol_fail_sys(err, "xattr %s of " OL_DIR_TREE, tree->names->ids);
 	return OL_OK;
 }
 
@@ -101,7 +127,10 @@ int ol_dir_tree_make(
 		return ol_fail_sys(err, "chmod " OL_DIR_TREE);
 	if (fsetxattr(tree->root_fd, tree->names->tree, "bare", 4, 0) < 0)
 		return ol_fail_sys(err, "xattr %s of " OL_DIR_TREE, tree->names->tree);
-	return OL_OK;
+	if (!userxattr)
+		return OL_OK;
+	rc = read_ids(tree, err);
+	return rc < 0 ? rc : mark_ids(tree, err);
 }
 
 void ol_dir_tree_done(ol_dir_tree *tree)
@@ -111,7 +140,9 @@ void ol_dir_tree_done(ol_dir_tree *tree)
 	ol_fd_p(&tree->root_fd);
 	ol_fd_p(&tree->leans_fd);
 	ol_sorter_free(tree->times);
+	free(tree->here);
 	tree->times = NULL;
+	tree->here = NULL;
 }
 
 static ol_dir_slot *cached(ol_dir_tree *tree, const char *path, size_t size)

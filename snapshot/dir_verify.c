@@ -22,6 +22,7 @@ struct check {
 	ol_dir_model model;
 	ol_source *tar; /* lent */
 	const ol_dir_names *names;
+	ol_userns *ids; /* owned: those a rootless tree was made with; NULL: all */
 	int root_fd;
 	unsigned char *want, *got; /* owned: blocks */
 	ol_dir_node *todo;         /* directories to be looked at, the last one first */
@@ -214,12 +215,16 @@ static mode_t format_of(ol_tar_type type)
 	return S_IFREG;
 }
 
-static int compare_kind(int parent_fd, const char *base, const ol_dir_inode *inode,
+static int compare_kind(const struct check *check, int parent_fd, const ol_dir_node *node,
 	const struct stat *st, ol_error *err)
 {
+	const ol_dir_inode *inode = node->inode;
 	char target[OL_PATH_MAX];
 	ssize_t n;
 
+	if (check->ids && (inode->type == OL_TAR_CHAR || inode->type == OL_TAR_BLOCK) &&
+		S_ISREG(st->st_mode) && st->st_size == 0)
+		return OL_OK; /* the file that stands for a device */
 	if ((st->st_mode & S_IFMT) != format_of(inode->type))
 		return differs(err, "type is");
 	if ((S_ISCHR(st->st_mode) || S_ISBLK(st->st_mode)) &&
@@ -229,7 +234,7 @@ static int compare_kind(int parent_fd, const char *base, const ol_dir_inode *ino
 		return differs(err, "size is");
 	if (inode->type != OL_TAR_SYMLINK)
 		return OL_OK;
-	n = readlinkat(parent_fd, base, target, sizeof target);
+	n = readlinkat(parent_fd, node->name, target, sizeof target);
 	if (n < 0)
 		return ol_fail_sys(err, "readlink");
 	return same((ol_view){ target, (size_t)n }, ol_view_of(inode->target))
@@ -240,7 +245,8 @@ static int compare_kind(int parent_fd, const char *base, const ol_dir_inode *ino
 static int compare_inode(struct check *check, const ol_dir_place *place, const ol_dir_inode *inode,
 	const struct stat *st, ol_error *err)
 {
-	if (st->st_uid != inode->uid || st->st_gid != inode->gid)
+	if (st->st_uid != ol_dir_id(check->ids ? &check->ids->uids : NULL, inode->uid) ||
+		st->st_gid != ol_dir_id(check->ids ? &check->ids->gids : NULL, inode->gid))
 		return differs(err, "owner is");
 	if (inode->type != OL_TAR_SYMLINK && (st->st_mode & 07777) != inode->mode)
 		return differs(err, "mode is");
@@ -269,7 +275,7 @@ static int compare_node(struct check *check, int parent_fd, ol_dir_node *node, o
 	}
 	if (!inode) /* a link into a layer below, or its target */
 		return S_ISDIR(st.st_mode) ? differs(err, "type is") : OL_OK;
-	rc = compare_kind(parent_fd, node->name, inode, &st, err);
+	rc = compare_kind(check, parent_fd, node, &st, err);
 	if (rc == OL_OK && inode->type != OL_TAR_WHITEOUT)
 		rc = compare_inode(check, &place, inode, &st, err);
 	if (rc == OL_OK && inode->type == OL_TAR_FILE && !inode->compared)
@@ -315,14 +321,6 @@ static int compare_listing(
 	return errno ? ol_fail_sys(err, "list a directory") : OL_OK;
 }
 
-static bool may_be_missing(const struct check *check, const ol_dir_node *node)
-{
-	bool device = node->inode &&
-		      (node->inode->type == OL_TAR_CHAR || node->inode->type == OL_TAR_BLOCK);
-
-	return node->optional || (device && check->names == ol_dir_names_of(true));
-}
-
 static DIR *open_listing(int dir_fd)
 {
 	ol_autofd int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -359,7 +357,7 @@ static int compare_dir(struct check *check, ol_dir_node *dir, ol_error *err)
 	for (const ol_dir_node *node = dir->children; rc == OL_OK && node; node = node->next) {
 		if (node->dead)
 			continue;
-		if (!node->seen && !may_be_missing(check, node))
+		if (!node->seen && !node->optional)
 			rc = at_node(ol_fail(err, OL_ECORRUPT, "it is missing"), node, NULL, err);
 		whiteouts = whiteouts || (node->inode && node->inode->type == OL_TAR_WHITEOUT);
 	}
@@ -382,6 +380,23 @@ static int compare_tree(struct check *check, ol_error *err)
 	return rc;
 }
 
+/* Its own mark says what a rootless tree could be given, whatever can be given now. */
+static int read_ids(struct check *check, ol_error *err)
+{
+	char text[OL_DIR_IDS_BYTES_MAX];
+	ssize_t n;
+	int rc;
+
+	if (check->names != ol_dir_names_of(true))
+		return OL_OK;
+	n = fgetxattr(check->root_fd, check->names->ids, text, sizeof text);
+	if (n < 0)
+		return ol_fail(err, OL_ECORRUPT, "it does not say for which ids it was made");
+	check->ids = ol_alloc(sizeof *check->ids);
+	rc = ol_userns_parse(ol_view_from(text, (size_t)n), check->ids, err);
+	return rc < 0 ? ol_wrap(err, OL_ECORRUPT, "xattr %s", check->names->ids) : OL_OK;
+}
+
 int ol_dir_verify(ol_store *store, const ol_layer_info *layer, ol_source *tar, ol_error *err)
 {
 	ol_autofd int layer_fd = -1, root_fd = -1;
@@ -400,10 +415,13 @@ int ol_dir_verify(ol_store *store, const ol_layer_info *layer, ol_source *tar, o
 	check.want = ol_alloc(BLOCK_BYTES);
 	check.got = ol_alloc(BLOCK_BYTES);
 	ol_dir_model_init(&check.model);
-	rc = read_tar(&check, err);
+	rc = read_ids(&check, err);
+	if (rc == OL_OK)
+		rc = read_tar(&check, err);
 	if (rc == OL_OK)
 		rc = compare_tree(&check, err);
 	ol_dir_model_done(&check.model);
+	free(check.ids);
 	free(check.want);
 	free(check.got);
 	return rc;

@@ -28,10 +28,17 @@ typedef struct ol_root_attributes {
 void ol_root_attributes_add(ol_root_attributes *attributes, ol_view name, ol_view value);
 void ol_root_attributes_done(ol_root_attributes *attributes); /* and zeroes it */
 
+/* What rootless trees could not be given, counted over all that are built. Threads: any. */
+typedef struct ol_lacks {
+	_Atomic uint64_t devices; /* nodes, for which an empty file stands */
+	_Atomic uint64_t owners;  /* entries of users or groups without an id here: root's */
+} ol_lacks;
+
 typedef struct ol_builder_options {
 	int dir_fd;          /* staging folder, lent */
 	size_t budget_bytes; /* memory before entries go to disk; 0: OL_UNPACK_BUDGET_BYTES */
 	bool userxattr;      /* rootless: user.overlay.* instead of trusted.overlay.* */
+	ol_lacks *lacks;     /* lent, counted up; NULL: nobody asks */
 } ol_builder_options;
 
 typedef struct ol_built {

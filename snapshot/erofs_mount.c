@@ -18,6 +18,7 @@
 #include "base/file.h"
 #include "base/temp.h"
 #include "base/trace.h"
+#include "base/userns.h"
 #include "snapshot/erofs_driver_priv.h"
 #include "snapshot/erofs_format.h"
 #include "snapshot/erofs_writer.h"
@@ -305,7 +306,10 @@ int ol_erofs_probe(ol_store *store, ol_error *err)
 		return ol_wrap(err, rc, "trying EROFS");
 	rc = ol_erofs_mount(index_fd, &tar_fd, 1, &mount_fd, &refusal);
 	if (rc < 0)
-		return ol_fail(
-			err, OL_EUNSUPPORTED, "%s: %s", refusal_means(refusal.sys), refusal.text);
+		return ol_fail(err, OL_EUNSUPPORTED, "%s: %s",
+			refusal.sys == EPERM && ol_userns_is_inside()
+				? "EROFS cannot be mounted in a user namespace"
+				: refusal_means(refusal.sys),
+			refusal.text);
 	return read_probe(mount_fd, err);
 }
