@@ -1,7 +1,7 @@
 #pragma once
 
 /*
- * Rows that prove themselves: the last column of every table, `sum`, is a checksum of the others.
+ * Rows that prove themselves: a column of every table, `sum`, is a checksum of the others.
  *
  * It is kept by triggers, so no statement can forget it, and computed by the SQL function
  * orlop_row_sum(table, column, …), which every connection has. An UPDATE renews the sum only of a
@@ -25,8 +25,10 @@
 #define OL_ROW_CONTAINERS                                                                          \
 	"id, name, image, root, config, command, created, started, finished, state, exit_status, " \
 	"pid, pid_start, boot, remove_on_exit"
-#define OL_ROW_MOUNTS "id, target, image, root, config, writable, created, boot"
-#define OL_ROW_USES   "user, key"
+#define OL_ROW_MOUNTS                                                                              \
+	"id, target, image, root, config, writable, created, boot, users, namespace, idmap, "      \
+	"bundle"
+#define OL_ROW_USES "user, key"
 
 /* An SQL expression: 1 when the row is what was written. table: a literal, as is row. */
 #define OL_SOUND(table, row) "(sum IS orlop_row_sum('" table "', " row "))"

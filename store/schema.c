@@ -81,7 +81,9 @@ static const char step_2[] =
  * fresh, old: the same with new. and old. in front. */
 #define SUMMED(table, match, row, fresh, old)                                                      \
 	"ALTER TABLE " table " ADD COLUMN sum INTEGER;"                                            \
-	"UPDATE " table " SET sum = orlop_row_sum('" table "', " row ");"                          \
+	"UPDATE " table " SET sum = orlop_row_sum('" table "', " row                               \
+	");" SUM_KEPT(table, match, row, fresh, old)
+#define SUM_KEPT(table, match, row, fresh, old)                                                    \
 	"CREATE TRIGGER " table "_sum_added AFTER INSERT ON " table " BEGIN UPDATE " table         \
 	" SET sum = orlop_row_sum('" table "', " fresh ") WHERE " match "; END;"                   \
 	"CREATE TRIGGER " table "_sum_moved AFTER UPDATE OF " row " ON " table                     \
@@ -152,7 +154,27 @@ static const char step_3[] =
 						     "id INTEGER NOT NULL, PRIMARY KEY(kind, id)) "
 						     "WITHOUT ROWID;";
 
-static const char *const steps[] = { step_1, step_2, step_3 };
+#define MOUNTS_3 "id, target, image, root, config, writable, created, boot"
+#define MOUNTS_4 MOUNTS_3 ", users, namespace, idmap, bundle"
+
+static const char step_4[] =
+	/* How often it was asked for, in which mount namespace it is, whose ids it shows. A row
+	   that was damaged stays so. */
+	"DROP TRIGGER mounts_sum_added;"
+	"DROP TRIGGER mounts_sum_moved;"
+	"ALTER TABLE mounts ADD COLUMN users INTEGER NOT NULL DEFAULT 1;"
+	"ALTER TABLE mounts ADD COLUMN namespace INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE mounts ADD COLUMN idmap TEXT NOT NULL DEFAULT '';"
+	"ALTER TABLE mounts ADD COLUMN bundle INTEGER NOT NULL DEFAULT 0;"
+	"UPDATE mounts SET sum = orlop_row_sum('mounts', " MOUNTS_4 ")"
+	" WHERE sum IS orlop_row_sum('mounts', " MOUNTS_3
+	");" SUM_KEPT("mounts", "id = new.id", MOUNTS_4,
+		"new.id, new.target, new.image, new.root, new.config, new.writable, new.created, "
+		"new.boot, new.users, new.namespace, new.idmap, new.bundle",
+		"old.id, old.target, old.image, old.root, old.config, old.writable, old.created, "
+		"old.boot, old.users, old.namespace, old.idmap, old.bundle");
+
+static const char *const steps[] = { step_1, step_2, step_3, step_4 };
 const int ol_schema_newest = (int)(sizeof steps / sizeof steps[0]);
 
 /* A pragma is read fresh each time: a cached statement would do, but the schema may change under it

@@ -51,16 +51,24 @@ uint64_t ol_process_start(pid_t pid); /* 0 if there is none */
 
 /* A mount: an image made visible at a path for others. */
 typedef struct ol_mount_info {
-	char *id;     /* 64 hex digits: its folder is containers/<id>/ when writable */
+	char *id;     /* 64 hex digits: its folder is containers/<id>/ */
 	char *target; /* absolute */
 	char *image;
 	ol_digest root, config;
 	bool writable;
+	bool bundle;   /* the root file system of a bundle */
+	int64_t users; /* how often it was asked for and not given up; 0: ended, what was written is
+			  kept */
 	int64_t created;
 	char *boot_id;
+	uint64_t mount_namespace; /* inode of the namespace it is mounted in; 0: not known */
+	char *idmap; /* ol_idmap_format of how owners are shown; "" or NULL: as they are */
 } ol_mount_info;
 
+/* OL_EEXISTS: another mount has the target. */
 int ol_mount_add(ol_store *store, const ol_mount_info *info, ol_error *err);
+/* Users, boot, namespace, idmap: what changes of a mount. OL_ENOTFOUND. */
+int ol_mount_update(ol_store *store, const ol_mount_info *info, ol_error *err);
 int ol_mount_get(ol_store *store, const char *target_or_image, ol_mount_info *out, ol_error *err);
 void ol_mount_info_done(ol_mount_info *info);
 int ol_mount_remove(ol_store *store, const char *id, ol_error *err);

@@ -4,8 +4,10 @@
 #include "store/row_priv.h"
 #include "store/use_priv.h"
 
-#define COLUMNS  "id, target, image, root, config, writable, created, boot"
-#define SELECTED COLUMNS ", " OL_SOUND("mounts", OL_ROW_MOUNTS)
+#define COLUMNS OL_ROW_MOUNTS
+/* Two maps of OL_IDMAP_EXTENTS_MAX ranges, three numbers each. */
+#define IDMAP_BYTES_MAX ((size_t)8 << 10)
+#define SELECTED        COLUMNS ", " OL_SOUND("mounts", OL_ROW_MOUNTS)
 
 void ol_mount_info_done(ol_mount_info *info)
 {
@@ -13,13 +15,14 @@ void ol_mount_info_done(ol_mount_info *info)
 	free(info->target);
 	free(info->image);
 	free(info->boot_id);
+	free(info->idmap);
 	*info = (ol_mount_info){ 0 };
 }
 
 static int read_columns(sqlite3_stmt *stmt, ol_mount_info *out, ol_error *err)
 {
 	const char *id = (const char *)sqlite3_column_text(stmt, 0);
-	int rc = ol_row_check(stmt, 8, "mounts", id ? id : "?", err);
+	int rc = ol_row_check(stmt, 12, "mounts", id ? id : "?", err);
 
 	if (rc == OL_OK)
 		rc = ol_column_dup(stmt, 0, OL_USER_ID_HEX, &out->id, err);
@@ -35,9 +38,21 @@ static int read_columns(sqlite3_stmt *stmt, ol_mount_info *out, ol_error *err)
 		rc = ol_column_digest(stmt, 4, true, &out->config, err);
 	if (rc == OL_OK)
 		rc = ol_column_dup(stmt, 7, OL_BOOT_ID_MAX, &out->boot_id, err);
+	if (rc == OL_OK)
+		rc = ol_column_dup(stmt, 10, IDMAP_BYTES_MAX, &out->idmap, err);
 	out->writable = sqlite3_column_int(stmt, 5) != 0;
 	out->created = sqlite3_column_int64(stmt, 6);
+	out->users = sqlite3_column_int64(stmt, 8);
+	out->mount_namespace = (uint64_t)sqlite3_column_int64(stmt, 9);
+	out->bundle = sqlite3_column_int(stmt, 11) != 0;
 	return rc;
+}
+
+static int check_state(const ol_mount_info *info, ol_error *err)
+{
+	if (info->users < 0 || !ol_is_plain(info->idmap ? info->idmap : "", IDMAP_BYTES_MAX))
+		return ol_fail(err, OL_EINVAL, "a mount's state makes no sense");
+	return OL_OK;
 }
 
 /* A target is a path that is unmounted later: it is kept byte for byte or not at all. */
@@ -55,7 +70,7 @@ static int check_info(const ol_mount_info *info, ol_error *err)
 	if (!ol_digest_is_set(&info->root) ||
 		!ol_is_plain(info->image ? info->image : "", OL_USE_IMAGE_BYTES_MAX))
 		return ol_fail(err, OL_EINVAL, "a mount needs an image");
-	return OL_OK;
+	return check_state(info, err);
 }
 
 int ol_mount_add(ol_store *store, const ol_mount_info *info, ol_error *err)
@@ -67,14 +82,38 @@ int ol_mount_add(ol_store *store, const ol_mount_info *info, ol_error *err)
 		rc = ol_txn_begin(store, false, &txn, err);
 	if (rc == OL_OK)
 		rc = ol_db_run(txn.db, err, NULL,
-			"INSERT INTO mounts(" COLUMNS ") VALUES(?, ?, ?, ?, ?, ?, ?, ?)",
-			"tttddiit", info->id, info->target, info->image ? info->image : "",
+			"INSERT INTO mounts(" COLUMNS
+			") VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+			"tttddiitiiti", info->id, info->target, info->image ? info->image : "",
 			&info->root, &info->config, (int64_t)info->writable, info->created,
-			info->boot_id ? info->boot_id : store->boot);
+			info->boot_id ? info->boot_id : store->boot, info->users,
+			(int64_t)info->mount_namespace, info->idmap ? info->idmap : "",
+			(int64_t)info->bundle);
 	if (rc == OL_EEXISTS)
 		return ol_fail(err, rc, "%.300s is in use by another mount", info->target);
 	if (rc == OL_OK)
 		rc = ol_fault("store.mount.commit", err);
+	return rc == OL_OK ? ol_txn_commit(&txn, err) : rc;
+}
+
+int ol_mount_update(ol_store *store, const ol_mount_info *info, ol_error *err)
+{
+	ol_auto_txn ol_txn txn = { 0 };
+	int64_t changes = 0;
+	int rc = check_state(info, err);
+
+	if (rc == OL_OK)
+		rc = ol_txn_begin(store, false, &txn, err);
+	if (rc == OL_OK)
+		rc = ol_db_run(txn.db, err, &changes,
+			"UPDATE mounts SET users = ?, boot = ?, namespace = ?, idmap = ? WHERE id "
+			"= ?",
+			"ititt", info->users, info->boot_id ? info->boot_id : "",
+			(int64_t)info->mount_namespace, info->idmap ? info->idmap : "", info->id);
+	if (rc == OL_OK && changes == 0)
+		rc = ol_fail(err, OL_ENOTFOUND, "there is no mount %.64s", info->id);
+	if (rc == OL_OK)
+		rc = ol_fault("store.mount.update", err);
 	return rc == OL_OK ? ol_txn_commit(&txn, err) : rc;
 }
 

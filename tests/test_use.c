@@ -216,6 +216,38 @@ static void mounts_are_found_by_target_id_and_image(void **state)
 	CHECK_INT("remove", OL_ENOTFOUND, ol_mount_remove(box->store, ID_A, NULL));
 }
 
+static void what_changes_of_a_mount_is_kept(void **state)
+{
+	store_box *box = *state;
+	ol_mount_info info = { 0 };
+	ol_mount_info change = { .id = (char *)ID_A,
+		.users = 3,
+		.boot_id = (char *)"boot-9",
+		.mount_namespace = UINT64_C(0xf0000001),
+		.idmap = (char *)"0:100000:65536" };
+
+	CHECK_INT("none", OL_ENOTFOUND, ol_mount_update(box->store, &change, NULL));
+	CHECK_INT("add", OL_OK, add_mount(box, ID_A, "/mnt/a"));
+	CHECK_INT("get", OL_OK, ol_mount_get(box->store, "/mnt/a", &info, NULL));
+	CHECK_STR("boot", ol_store_boot_id(box->store), info.boot_id);
+	CHECK_STR("idmap", "", info.idmap);
+	ol_mount_info_done(&info);
+	CHECK_INT("update", OL_OK, ol_mount_update(box->store, &change, NULL));
+	CHECK_INT("get", OL_OK, ol_mount_get(box->store, "/mnt/a", &info, NULL));
+	CHECK_INT("users", 3, info.users);
+	CHECK_INT("namespace", 0xf0000001, (int64_t)info.mount_namespace);
+	CHECK_STR("boot", "boot-9", info.boot_id);
+	CHECK_STR("idmap", "0:100000:65536", info.idmap);
+	CHECK_STR("image", "debian", info.image);
+	assert_true(info.writable);
+	ol_mount_info_done(&info);
+	change.users = -1;
+	CHECK_INT("fewer than none", OL_EINVAL, ol_mount_update(box->store, &change, NULL));
+	change.users = 1;
+	change.idmap = (char *)"0:1\n";
+	CHECK_INT("control", OL_EINVAL, ol_mount_update(box->store, &change, NULL));
+}
+
 static void the_last_user_learns_what_is_unused(void **state)
 {
 	store_box *box = *state;
@@ -273,6 +305,7 @@ int main(void)
 		BOX_TEST(each_is_newest_first),
 		BOX_TEST(a_container_has_a_folder),
 		BOX_TEST(mounts_are_found_by_target_id_and_image),
+		BOX_TEST(what_changes_of_a_mount_is_kept),
 		BOX_TEST(the_last_user_learns_what_is_unused),
 		cmocka_unit_test(a_process_is_alive_until_it_is_not),
 	};
