@@ -14,6 +14,7 @@
 #include "exec/capability.h"
 #include "exec/environment.h"
 #include "exec/stage.h"
+#include "exec/unprivileged.h"
 
 #define SHORT_ID_SIZE  12
 #define HOST_NAME_SIZE 65                  /* HOST_NAME_MAX and a NUL */
@@ -260,7 +261,9 @@ static int fill(ol_bundle *bundle, const ol_bundle_input *input, ol_error *err)
 	int rc;
 
 	copy_flags(bundle, input);
-	rc = choose_args(bundle, input, err);
+	rc = ol_unprivileged_begin(bundle, err);
+	if (rc == OL_OK)
+		rc = choose_args(bundle, input, err);
 	if (rc == OL_OK)
 		rc = choose_cwd(bundle, input, err);
 	if (rc == OL_OK)
@@ -268,9 +271,13 @@ static int fill(ol_bundle *bundle, const ol_bundle_input *input, ol_error *err)
 	if (rc == OL_OK)
 		rc = choose_user(bundle, input, err);
 	if (rc == OL_OK)
+		rc = ol_unprivileged_user(bundle, input->options, err);
+	if (rc == OL_OK)
 		rc = choose_environment(bundle, input, err);
 	if (rc == OL_OK)
 		rc = choose_limits(bundle, input->options, err);
+	if (rc == OL_OK)
+		ol_unprivileged_limits(bundle);
 	if (rc == OL_OK)
 		rc = choose_rlimits(bundle, input->options, err);
 	if (rc == OL_OK)
@@ -280,6 +287,11 @@ static int fill(ol_bundle *bundle, const ol_bundle_input *input, ol_error *err)
 	if (rc == OL_OK && bundle->privileged)
 		rc = ol_bundle_add_devices(bundle, err);
 	return rc;
+}
+
+const char *ol_bundle_note(const ol_bundle *bundle)
+{
+	return bundle->note;
 }
 
 void ol_bundle_free(ol_bundle *bundle)

@@ -29,6 +29,8 @@ typedef struct ol_bundle_input {
 int ol_bundle_new(const ol_bundle_input *input, ol_bundle **out, ol_error *err);
 void ol_bundle_free(ol_bundle *bundle);
 OL_DEFINE_AUTO(ol_bundle, ol_bundle_free)
+/* What was asked for and cannot be had here, in one line for the user; NULL: nothing. Lent. */
+const char *ol_bundle_note(const ol_bundle *bundle);
 /* Writes hosts, hostname, resolv.conf (and init, for another runtime with --init) for the container
  * into its folder. */
 int ol_bundle_write_files(const ol_bundle *bundle, int dir_fd, ol_error *err);

@@ -121,7 +121,9 @@ static ol_json *mounts_json(const ol_bundle *bundle)
 	for (size_t i = 0; i < bundle->mount_count; i++) {
 		const ol_bundle_mount *m = &bundle->mounts[i];
 
-		push_mount(array, m->target, m->type, m->source, m->options);
+		/* Without root there is no group to be seen. */
+		if (!bundle->here || strcmp(m->type, "cgroup") != 0)
+			push_mount(array, m->target, m->type, m->source, m->options);
 	}
 	if (bundle->init) {
 		ol_autofree char *source = ol_text("%s/init", bundle->files_dir);
@@ -205,7 +207,7 @@ static ol_json *namespaces_json(const ol_bundle *bundle, ol_cgroup_kind kind)
 		if (strcmp(types[i], "network") == 0 && bundle->network == OL_NETWORK_HOST)
 			continue;
 		/* As Docker: on v1 the container sees the host's names of its groups. */
-		if (strcmp(types[i], "cgroup") == 0 && kind != OL_CGROUP_V2)
+		if (strcmp(types[i], "cgroup") == 0 && (kind != OL_CGROUP_V2 || bundle->here))
 			continue;
 		object = ol_json_object();
 		ol_json_set_text(object, "type", types[i]);
@@ -244,11 +246,13 @@ static ol_json *linux_json(const ol_bundle *bundle, ol_cgroup_kind kind)
 		ol_json *sysctl = ol_json_object();
 
 		ol_json_set_text(sysctl, "net.ipv4.ip_unprivileged_port_start", "0");
-		ol_json_set_text(sysctl, "net.ipv4.ping_group_range", "0 2147483647");
+		ol_json_set_text(sysctl, "net.ipv4.ping_group_range", bundle->ping_groups);
 		ol_json_set(object, "sysctl", sysctl);
 	}
-	ol_json_set(object, "resources", resources_json(bundle));
-	ol_json_set_text(object, "cgroupsPath", group);
+	if (!bundle->here) {
+		ol_json_set(object, "resources", resources_json(bundle));
+		ol_json_set_text(object, "cgroupsPath", group);
+	}
 	ol_json_set(object, "namespaces", namespaces_json(bundle, kind));
 	if (bundle->device_count > 0)
 		ol_json_set(object, "devices", devices_json(bundle));

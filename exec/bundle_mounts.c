@@ -14,6 +14,7 @@
 
 #include "base/file.h"
 #include "base/limits.h"
+#include "exec/unprivileged.h"
 
 #define SHM_BYTES_DEFAULT ((uint64_t)64 << 20) /* Docker's */
 #define MOUNTS_MAX        1024                 /* asked on one command line */
@@ -92,6 +93,20 @@ static const char **new_options(ol_bundle *bundle)
 	return ol_arena_alloc(bundle->arena, (OPTIONS_MAX + 1) * sizeof(char *));
 }
 
+/* A new sysfs shows the devices of a network namespace, and only who owns that may mount one. */
+static bool is_hosts_sys(const ol_bundle *bundle, const char *type)
+{
+	return bundle->here && bundle->network == OL_NETWORK_HOST && strcmp(type, "sysfs") == 0;
+}
+
+static void add_hosts_sys(ol_bundle *bundle)
+{
+	static const char *const options[] = { "rbind", "ro", "nosuid", "noexec", "nodev",
+		"rprivate", NULL };
+
+	add(bundle, (ol_bundle_mount){ "/sys", "bind", "/sys", options, false });
+}
+
 static void add_defaults(ol_bundle *bundle, const ol_container_options *options)
 {
 	uint64_t shm = options->shm_bytes ? options->shm_bytes : SHM_BYTES_DEFAULT;
@@ -102,10 +117,9 @@ static void add_defaults(ol_bundle *bundle, const ol_container_options *options)
 
 		if (is_asked(options, defaults[i].target))
 			continue;
-		while (defaults[i].options[count]) {
-			list[count] = defaults[i].options[count];
-			count++;
-		}
+		for (const char *const *option = defaults[i].options; *option; option++)
+			if (ol_unprivileged_takes(bundle, *option))
+				list[count++] = *option;
 		if (defaults[i].ro_unless_privileged && !bundle->privileged)
 			list[count++] = "ro";
 		if (strcmp(defaults[i].source, "shm") == 0) {
@@ -113,8 +127,11 @@ static void add_defaults(ol_bundle *bundle, const ol_container_options *options)
 
 			list[count++] = ol_arena_strdup(bundle->arena, size);
 		}
-		add(bundle, (ol_bundle_mount){ defaults[i].target, defaults[i].type,
-				    defaults[i].source, list, false });
+		if (is_hosts_sys(bundle, defaults[i].type))
+			add_hosts_sys(bundle);
+		else
+			add(bundle, (ol_bundle_mount){ defaults[i].target, defaults[i].type,
+					    defaults[i].source, list, false });
 	}
 }
 

@@ -47,6 +47,10 @@ struct ol_bundle {
 	size_t mount_count, mount_cap;
 	ol_bundle_device *devices; /* owned; beside the default ones */
 	size_t device_count, device_cap;
+	/* the user namespace orlop itself is in: the arena's; NULL: the initial one */
+	const struct ol_userns *here;
+	const char *ping_groups; /* net.ipv4.ping_group_range of a network of its own */
+	const char *note;        /* NULL, or what is done without, in one line */
 	ol_bundle_limits limits;
 	ol_network network;
 	bool tty, interactive, init, read_only, privileged, no_new_privileges;

@@ -360,12 +360,17 @@ int ol_cgroup_new(
 {
 	ol_auto(ol_cgroup_free) ol_cgroup *cgroup = ol_alloc(sizeof *cgroup);
 	ol_error why = { .code = OL_OK };
-	int rc = read_hierarchies(cgroup->list, &cgroup->count, err);
+	int rc;
 
 	note[0] = '\0';
+	cgroup->kind = OL_CGROUP_NONE;
+	if (bundle->here) { /* what it does without was said already: exec/unprivileged.h */
+		*out = ol_steal(&cgroup);
+		return OL_OK;
+	}
+	rc = read_hierarchies(cgroup->list, &cgroup->count, err);
 	if (rc < 0)
 		return rc;
-	cgroup->kind = OL_CGROUP_NONE;
 	for (size_t i = 0; i < cgroup->count; i++)
 		if (!cgroup->list[i].v2)
 			cgroup->kind = OL_CGROUP_V1;

@@ -28,7 +28,7 @@ int ol_cgroup_detect(ol_cgroup_kind *out, bool *hybrid, ol_error *err);
 /*
  * Makes the groups and sets the bundle's limits. Where none can be made and no limit is asked for,
  * this is OL_OK with kind OL_CGROUP_NONE and the reason in note; with a limit it is
- * OL_EUNSUPPORTED.
+ * OL_EUNSUPPORTED. In a user namespace none is made.
  */
 int ol_cgroup_new(
 	const ol_bundle *bundle, ol_cgroup **out, char *note, size_t note_size, ol_error *err);

@@ -169,6 +169,9 @@ static uint64_t guard_devices(launch *l)
 
 	if (l->bundle->privileged || ol_cgroup_guards_devices(l->cgroup))
 		return capabilities;
+	/* In a user namespace the kernel guards them. */
+	if (l->bundle->here)
+		return capabilities;
 	l->setup.no_devices = true;
 	if (capabilities & ol_capability_bit(CAP_MKNOD))
 		tell(l, "no cgroup guards devices here: the container runs without CAP_MKNOD");

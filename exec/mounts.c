@@ -122,7 +122,17 @@ static int make_bind(const ol_bundle_mount *mount, int *out, ol_error *err)
 	return rc;
 }
 
-static int make_node(int dev_fd, const ol_bundle_device *device, ol_error *err)
+/* In a user namespace: the place for the host's own node, which bind_devices puts there. */
+static int make_place(int dev_fd, const char *name, const char *path, ol_error *err)
+{
+	ol_autofd int fd =
+		openat(dev_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+
+	return fd < 0 && errno != EEXIST ? ol_fail_sys(err, "%s", path) : OL_OK;
+}
+
+static int make_node(
+	const ol_bundle *bundle, int dev_fd, const ol_bundle_device *device, ol_error *err)
 {
 	const char *name = device->path + strlen("/dev/");
 	mode_t type = device->type == 'b' ? S_IFBLK : S_IFCHR;
@@ -138,6 +148,8 @@ static int make_node(int dev_fd, const ol_bundle_device *device, ol_error *err)
 		if (mkdirat(dev_fd, parent, 0755) < 0 && errno != EEXIST)
 			return ol_fail_sys(err, "%s", device->path);
 	}
+	if (bundle->here)
+		return make_place(dev_fd, name, device->path, err);
 	if (mknodat(dev_fd, name, type | device->mode, makedev(device->major, device->minor)) < 0 &&
 		errno != EEXIST)
 		return ol_fail_sys(err, "%s", device->path);
@@ -164,9 +176,9 @@ static int fill_dev(const ol_bundle *bundle, int dev_fd, ol_error *err)
 	int rc = OL_OK;
 
 	for (const ol_bundle_device *d = ol_bundle_default_devices; rc == OL_OK && d->path; d++)
-		rc = make_node(dev_fd, d, err);
+		rc = make_node(bundle, dev_fd, d, err);
 	for (size_t i = 0; rc == OL_OK && i < bundle->device_count; i++)
-		rc = make_node(dev_fd, &bundle->devices[i], err);
+		rc = make_node(bundle, dev_fd, &bundle->devices[i], err);
 	for (size_t i = 0; rc == OL_OK && i < sizeof links / sizeof links[0]; i++) {
 		/* Only where what it names is there to be seen, as runc does. */
 		if (strcmp(links[i].name, "core") == 0 && access("/proc/kcore", F_OK) < 0)
@@ -174,6 +186,34 @@ static int fill_dev(const ol_bundle *bundle, int dev_fd, ol_error *err)
 		if (symlinkat(links[i].target, dev_fd, links[i].name) < 0 && errno != EEXIST)
 			rc = ol_fail_sys(err, "/dev/%s", links[i].name);
 	}
+	return rc;
+}
+
+static int bind_device(const ol_mounts_input *input, const ol_bundle_device *device, ol_error *err)
+{
+	ol_autofd int node = -1, target = -1;
+	struct stat st;
+	int rc = clone_path(device->path, false, &node, err);
+
+	if (rc == OL_OK &&
+		(fstat(node, &st) < 0 || st.st_rdev != makedev(device->major, device->minor)))
+		rc = ol_fail(
+			err, OL_EUNSUPPORTED, "%s of the host is something else", device->path);
+	if (rc == OL_OK)
+		rc = ol_inside_open(input->root_fd, device->path, O_PATH, true, &target, err);
+	return rc == OL_OK ? move(node, target, device->path, err) : rc;
+}
+
+/* Of what --privileged brings besides, what is not there any more is left out. */
+static int bind_devices(const ol_mounts_input *input, ol_error *err)
+{
+	const ol_bundle *bundle = input->bundle;
+	int rc = OL_OK;
+
+	for (const ol_bundle_device *d = ol_bundle_default_devices; rc == OL_OK && d->path; d++)
+		rc = bind_device(input, d, err);
+	for (size_t i = 0; rc == OL_OK && i < bundle->device_count; i++)
+		(void)bind_device(input, &bundle->devices[i], NULL);
 	return rc;
 }
 
@@ -268,6 +308,11 @@ static int check_plain(const ol_mounts_input *input, const ol_bundle_mount *moun
 	return OL_OK;
 }
 
+static bool is_own_dev(const ol_bundle_mount *mount)
+{
+	return strcmp(mount->target, "/dev") == 0 && !mount->asked;
+}
+
 static int make_detached(
 	const ol_mounts_input *input, const ol_bundle_mount *mount, int *out, ol_error *err)
 {
@@ -283,7 +328,7 @@ static int make_detached(
 	rc = cgroup ? make_fs(&view, "tmpfs", out, err) : make_fs(mount, mount->type, out, err);
 	if (rc == OL_OK && cgroup)
 		rc = link_groups(input->cgroup, *out, err);
-	else if (rc == OL_OK && strcmp(mount->target, "/dev") == 0 && !mount->asked)
+	else if (rc == OL_OK && is_own_dev(mount))
 		rc = fill_dev(input->bundle, *out, err);
 	return rc;
 }
@@ -327,6 +372,8 @@ static int make_one(
 		rc = move(fd, target, mount->target, err);
 	if (rc == OL_OK && strcmp(mount->type, "cgroup") == 0)
 		rc = bind_groups(input, mount, err);
+	if (rc == OL_OK && is_own_dev(mount) && input->bundle->here)
+		rc = bind_devices(input, err);
 	if (rc == OL_OK && strcmp(mount->type, "devpts") == 0)
 		*pts_fd = ol_steal_fd(&fd);
 	return rc;

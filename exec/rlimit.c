@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "base/userns.h"
 #include "exec/capability.h"
 
 static const struct {
@@ -51,7 +52,9 @@ static int check_hard(const ol_ulimit *asked, int resource, ol_error *err)
 		return rc;
 	if (getrlimit((__rlimit_resource_t)resource, &ours) < 0)
 		return ol_fail_sys(err, "--ulimit %s", asked->name);
-	if (asked->hard <= ours.rlim_max || (held & ol_capability_bit(CAP_SYS_RESOURCE)))
+	/* Of a user namespace, that capability raises nothing. */
+	if (asked->hard <= ours.rlim_max ||
+		((held & ol_capability_bit(CAP_SYS_RESOURCE)) && !ol_userns_is_inside()))
 		return OL_OK;
 	limit_text(want, sizeof want, asked->hard);
 	limit_text(have, sizeof have, ours.rlim_max);

@@ -109,11 +109,11 @@ static int take_root(const ol_setup *s, int *out, ol_error *err)
 /* What Docker sets in a network namespace of its own; older kernels may lack one. */
 static int set_sysctls(const ol_setup *s, int root_fd, ol_error *err)
 {
-	static const struct {
+	const struct {
 		const char *path, *value;
 	} table[] = {
 		{ "/proc/sys/net/ipv4/ip_unprivileged_port_start", "0" },
-		{ "/proc/sys/net/ipv4/ping_group_range", "0 2147483647" },
+		{ "/proc/sys/net/ipv4/ping_group_range", s->bundle->ping_groups },
 	};
 
 	for (size_t i = 0;

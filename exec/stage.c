@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/userns.h"
 #include "exec/stage_plan.h"
 
 #ifndef MFD_EXEC
@@ -67,7 +68,8 @@ static int fill(const ol_bundle *bundle, uint64_t capabilities, ol_buf *out, ol_
 	ol_stage_plan plan = {
 		.magic = OL_STAGE_MAGIC,
 		.flags = (bundle->init ? OL_STAGE_INIT : 0U) |
-			 (bundle->no_new_privileges ? OL_STAGE_NO_NEW_PRIVILEGES : 0U),
+			 (bundle->no_new_privileges ? OL_STAGE_NO_NEW_PRIVILEGES : 0U) |
+			 (bundle->here && !bundle->here->has_groups ? OL_STAGE_KEEP_GROUPS : 0U),
 		.uid = bundle->user.uid,
 		.gid = bundle->user.gid,
 		.group_count = (uint32_t)bundle->user.group_count,

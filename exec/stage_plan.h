@@ -22,6 +22,7 @@
 enum {
 	OL_STAGE_INIT = 1, /* stay as process 1: forward signals, reap */
 	OL_STAGE_NO_NEW_PRIVILEGES = 2,
+	OL_STAGE_KEEP_GROUPS = 4, /* a user namespace that forbids setgroups */
 };
 
 typedef struct ol_stage_plan {

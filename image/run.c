@@ -140,8 +140,8 @@ struct bundle_place {
 	bool for_runtime; /* another program will run it */
 };
 
-static int make_bundle(const struct bundle_place *place, const ol_run_options *options,
-	const ol_config *config, ol_bundle **out, ol_error *err)
+static int make_bundle(ol_session *session, const struct bundle_place *place,
+	const ol_run_options *options, const ol_config *config, ol_bundle **out, ol_error *err)
 {
 	ol_autofd int rootfs_fd = -1;
 	ol_auto(ol_bundle_free) ol_bundle *bundle = NULL;
@@ -160,6 +160,9 @@ static int make_bundle(const struct bundle_place *place, const ol_run_options *o
 		&bundle, err);
 	if (rc == OL_OK)
 		rc = ol_bundle_write_files(bundle, place->dir_fd, err);
+	if (rc == OL_OK && ol_bundle_note(bundle))
+		ol_tell_text(
+			&session->options.listener, OL_EVENT_WARNING, "%s", ol_bundle_note(bundle));
 	if (rc == OL_OK)
 		rc = ol_bundle_format(bundle, &json, err);
 	if (rc == OL_OK)
@@ -187,7 +190,7 @@ static int launch(struct running *run, ol_error *err)
 	const struct bundle_place place = { staging->rootfs, run->info.id, staging->dir,
 		staging->dir_fd, options->runtime != NULL };
 	ol_auto(ol_bundle_free) ol_bundle *bundle = NULL;
-	int rc = make_bundle(&place, options, run->config, &bundle, err);
+	int rc = make_bundle(run->session, &place, options, run->config, &bundle, err);
 
 	if (rc < 0)
 		return rc;
@@ -350,7 +353,7 @@ int ol_make_bundle(
 	if (rc == OL_OK) {
 		const struct bundle_place place = { rootfs, mounted.info.id, path, dir_fd, true };
 
-		rc = make_bundle(&place, options, image.config, &bundle, err);
+		rc = make_bundle(session, &place, options, image.config, &bundle, err);
 		if (rc < 0)
 			(void)ol_unmount_image(session, &mounted.info, NULL);
 		ol_mounted_done(&mounted);

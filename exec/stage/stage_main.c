@@ -141,7 +141,9 @@ static void become(const stage *s)
 	else
 		filter_calls(s);
 	drop_bounding(s);
-	check(s, syscall(SYS_setgroups, (size_t)plan->group_count, groups_of(plan)), "groups");
+	if (!(plan->flags & OL_STAGE_KEEP_GROUPS))
+		check(s, syscall(SYS_setgroups, (size_t)plan->group_count, groups_of(plan)),
+			"groups");
 	check(s, syscall(SYS_setresgid, plan->gid, plan->gid, plan->gid), "group");
 	check(s, syscall(SYS_setresuid, plan->uid, plan->uid, plan->uid), "user");
 	set_capabilities(s);
