@@ -14,6 +14,8 @@ static const ol_column columns[] = {
 	{ "CreatedAt", "CREATED AT" },
 	{ "Size", "SIZE" },
 	{ "Containers", "CONTAINERS" },
+	{ "Pinned", "PINNED" },
+	{ "Imported", "IMPORTED" },
 	{ NULL, NULL },
 };
 
@@ -38,6 +40,8 @@ static ol_json *machine_row(const ol_image_row *row)
 	ol_json_set_text(json, "Pulled", ol_when_rfc3339(row->pulled).text);
 	ol_json_set_int(json, "Size", (int64_t)row->size);
 	ol_json_set_int(json, "Containers", row->containers);
+	ol_json_set_bool(json, "Pinned", row->pinned);
+	ol_json_set_bool(json, "Imported", row->imported);
 	for (size_t i = 0; row->config && i < row->config->label_count; i++)
 		ol_json_set_text(labels, row->config->labels[i].key, row->config->labels[i].value);
 	ol_json_set(json, "Labels", labels);
@@ -59,6 +63,8 @@ static ol_json *docker_row(const ol_image_row *row, bool whole)
 	ol_row_set_time(json, "CreatedSince", "CreatedAt", row->created);
 	ol_json_set_text(json, "Size", ol_size_format(row->size).text);
 	ol_json_set_text(json, "Containers", containers);
+	ol_json_set_text(json, "Pinned", row->pinned ? "true" : "false");
+	ol_json_set_text(json, "Imported", row->imported ? "true" : "false");
 	return json;
 }
 
@@ -90,6 +96,7 @@ static int run(ol_context *ctx, ol_error *err)
 		table_for(ol_args_flag(ctx->args, "digests"), all), "ID" };
 	const ol_list_options options = {
 		.all = all,
+		.labels = ol_args_flag(ctx->args, "json"),
 		.match = ol_args_word(ctx->args, 0),
 		.filters = ol_args_list(ctx->args, "filter"),
 	};
@@ -118,7 +125,8 @@ static const ol_option options[] = {
 		.letter = 'f',
 		.kind = OL_OPTION_LIST,
 		.value = "KEY=VALUE",
-		.help = "Only images that match: dangling=, label=, reference=, before=, since=" },
+		.help = "Only images that match: dangling=, label=, reference=, before=, since=, "
+			"until=, pinned=, imported=, containers=" },
 	OL_LISTING_OPTIONS,
 	{ 0 },
 };

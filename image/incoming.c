@@ -4,8 +4,10 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/limits.h"
 #include "image/incoming_priv.h"
 #include "image/rootless_priv.h"
+#include "image/summary.h"
 #include "store/name.h"
 
 static void image_done(ol_incoming_image *image)
@@ -132,6 +134,7 @@ static int keep_root(ol_incoming *incoming, const ol_digest *listed, ol_error *e
 
 int ol_incoming_keep(ol_incoming *incoming, const ol_keep_as *as, ol_error *err)
 {
+	ol_auto_str ol_str summary = OL_STR(OL_SUMMARY_BYTES_MAX);
 	ol_resolved listed = incoming->resolved;
 	ol_name_info info;
 	int rc = ol_incoming_derive(incoming, &listed, err);
@@ -142,6 +145,7 @@ int ol_incoming_keep(ol_incoming *incoming, const ol_keep_as *as, ol_error *err)
 		rc = keep_root(incoming, &listed.digest, err);
 	if (rc < 0)
 		return rc;
+	ol_summary_make(incoming->session->store, &incoming->resolved.digest, &summary);
 	info = (ol_name_info){
 		.name = as->name,
 		.repo = as->repo,
@@ -150,6 +154,7 @@ int ol_incoming_keep(ol_incoming *incoming, const ol_keep_as *as, ol_error *err)
 		.created = ol_unix_now(),
 		.pinned = as->pinned,
 		.imported = as->imported,
+		.summary = ol_str_text(&summary),
 		.listed = listed.digest,
 		.listed_size = listed.size,
 		.listed_media_type = listed.media_type,

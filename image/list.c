@@ -1,4 +1,7 @@
-/* `images`: every name and nameless image, with what its manifest and config say. */
+/*
+ * `images`: every name and nameless image, with what its summary says (image/summary.h), or, where
+ * it has none or it does not say enough, its manifest and config.
+ */
 #include "image/list.h"
 
 #include <assert.h>
@@ -8,6 +11,8 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "image/list_priv.h"
+#include "image/summary.h"
+#include "image/until.h"
 #include "store/name.h"
 #include "store/use.h"
 
@@ -34,13 +39,14 @@ int64_t ol_time_seconds(const char *text)
 /* A row with all that it lends from. */
 struct entry {
 	ol_image_row row;
-	char *repository, *tag, *name, *repo; /* owned */
-	ol_image image;                       /* owned */
+	char *repository, *tag, *name; /* owned */
+	ol_config *config;             /* owned; NULL: nobody asks for it, or it has no labels */
 };
 
 struct list {
 	ol_session *session;
-	bool all;
+	ol_platform want;
+	bool all, labels;
 	struct entry *entries; /* owned */
 	size_t count, cap;
 	ol_digest *used; /* owned: image IDs of containers, one each */
@@ -52,8 +58,7 @@ static void entry_done(struct entry *entry)
 	free(entry->repository);
 	free(entry->tag);
 	free(entry->name);
-	free(entry->repo);
-	ol_image_done(&entry->image);
+	ol_config_free(entry->config);
 }
 
 static unsigned containers_of(const struct list *list, const ol_digest *id)
@@ -67,43 +72,90 @@ static unsigned containers_of(const struct list *list, const ol_digest *id)
 
 static void name_entry(struct entry *entry, const ol_name_info *info)
 {
+	const char *text = *info->name ? info->name : info->repo ? info->repo : "";
 	ol_ref ref;
 
 	entry->name = ol_strdup(info->name);
-	entry->repo = ol_strdup(info->repo ? info->repo : "");
-	if (*info->name && ol_ref_parse(info->name, &ref, NULL) == OL_OK) {
+	/* Docker shows the repository of an image that was pulled by digest. */
+	if (*text && ol_ref_parse(text, &ref, NULL) == OL_OK) {
 		entry->repository = ol_strdup(ol_ref_name_familiar(&ref).text);
-		entry->tag = ol_strdup(*ref.tag ? ref.tag : "<none>");
+		entry->tag = ol_strdup(*info->name && *ref.tag ? ref.tag : "<none>");
 	} else {
-		/* Docker shows the repository of an image that was pulled by digest. */
-		entry->repository =
-			ol_strdup(*entry->repo && ol_ref_parse(entry->repo, &ref, NULL) == OL_OK
-					  ? ol_ref_name_familiar(&ref).text
-					  : "<none>");
+		entry->repository = ol_strdup("<none>");
 		entry->tag = ol_strdup("<none>");
 	}
 }
 
-/* Takes image. */
-static void add(struct list *list, const ol_name_info *info, ol_image *image)
+/* Takes config, which may be NULL. */
+static void add(struct list *list, const ol_name_info *info, const ol_summary_entry *facts,
+	ol_config *config)
 {
-	struct entry entry = { .image = *image };
+	struct entry *entry;
 
-	assert(entry.image.config);
-	*image = (ol_image){ 0 };
-	name_entry(&entry, info);
-	entry.row = (ol_image_row){
-		.digest = info->root,
-		.id = entry.image.config_digest,
-		.manifest = entry.image.manifest,
-		.platform = entry.image.config->platform,
-		.created = ol_time_seconds(entry.image.config->created),
-		.pulled = info->created,
-		.size = ol_layers_bytes(list->session->store, entry.image.config),
-		.containers = containers_of(list, &entry.image.config_digest),
-	};
 	OL_GROW(list->entries, list->count, list->cap);
-	list->entries[list->count++] = entry;
+	entry = &list->entries[list->count++];
+	*entry = (struct entry){ .config = config };
+	name_entry(entry, info);
+	entry->row = (ol_image_row){
+		.digest = info->root,
+		.id = facts->config,
+		.manifest = facts->manifest,
+		.platform = facts->platform,
+		.created = facts->created,
+		.pulled = info->created,
+		.size = facts->size,
+		.containers = containers_of(list, &facts->config),
+		.pinned = info->pinned,
+		.imported = info->imported,
+	};
+}
+
+/* Takes the image, as its documents say it is. */
+static void add_image(struct list *list, const ol_name_info *info, ol_image *image)
+{
+	assert(image->config);
+	add(list, info,
+		&(ol_summary_entry){
+			.platform = image->config->platform,
+			.manifest = image->manifest,
+			.config = image->config_digest,
+			.created = ol_time_seconds(image->config->created),
+			.size = ol_layers_bytes(list->session->store, image->config),
+		},
+		ol_steal(&image->config));
+	ol_image_done(image);
+}
+
+/* False: this one must be looked at closely. */
+static bool add_facts(struct list *list, const ol_name_info *info, const ol_summary_entry *facts)
+{
+	ol_config *config = NULL;
+
+	if (list->labels && facts->labels &&
+		ol_config_load(list->session->store, &facts->config, &config, NULL) < 0)
+		return false;
+	add(list, info, facts, config);
+	return true;
+}
+
+static bool add_summary(struct list *list, const ol_name_info *info)
+{
+	ol_summary summary = { 0 };
+	const ol_summary_entry *one;
+	bool done = false;
+
+	if (ol_summary_parse(info->summary, &summary, NULL) < 0)
+		return false;
+	one = ol_summary_choose(&summary, &list->want);
+	if (list->all && summary.count > 1) {
+		done = true;
+		for (size_t i = 0; done && i < summary.count; i++)
+			done = add_facts(list, info, &summary.entries[i]) || i > 0;
+	} else if (one) {
+		done = add_facts(list, info, one);
+	}
+	ol_summary_done(&summary);
+	return done;
 }
 
 /* One row per platform that is there. */
@@ -128,8 +180,7 @@ static void add_platforms(
 			ol_config_load(list->session->store, &image.config_digest, &image.config,
 				NULL) < 0)
 			continue;
-		image.document = ol_steal(&document);
-		add(list, info, &image);
+		add_image(list, info, &image);
 	}
 }
 
@@ -140,6 +191,8 @@ static int see_name(void *ctx, const ol_name_info *info, ol_error *err)
 	ol_image image = { 0 };
 	int rc;
 
+	if (add_summary(list, info))
+		return OL_OK;
 	if (list->all &&
 		ol_document_load(list->session->store, &info->root, info->media_type, &root,
 			NULL) == OL_OK &&
@@ -157,7 +210,7 @@ static int see_name(void *ctx, const ol_name_info *info, ol_error *err)
 			err ? err->text : "");
 		return OL_OK;
 	}
-	add(list, info, &image);
+	add_image(list, info, &image);
 	return OL_OK;
 }
 
@@ -198,7 +251,7 @@ static bool matches_label(const ol_config *config, const char *wanted)
 {
 	size_t key_size = strcspn(wanted, "=");
 
-	for (size_t i = 0; i < config->label_count; i++) {
+	for (size_t i = 0; config && i < config->label_count; i++) {
 		const ol_pair *label = &config->labels[i];
 
 		if (strlen(label->key) == key_size && memcmp(label->key, wanted, key_size) == 0 &&
@@ -208,108 +261,144 @@ static bool matches_label(const ol_config *config, const char *wanted)
 	return false;
 }
 
-/* What a label filter asks, if it is one. */
-static bool has_labels(const ol_config *config, const char *filter)
-{
-	if (strncmp(filter, "label=", 6) == 0)
-		return matches_label(config, filter + 6);
-	return strncmp(filter, "label!=", 7) != 0 || !matches_label(config, filter + 7);
-}
-
 /* What a list of filters comes to, once looked up. */
 struct criteria {
-	int dangling; /* -1: not asked */
+	int dangling, pinned, imported, used; /* -1: not asked */
 	int64_t before, since, until;
 	const ol_list_options *options;
 };
 
+static int read_bool(const char *key, const char *value, int *out, ol_error *err)
+{
+	if (strcmp(value, "true") != 0 && strcmp(value, "false") != 0 && strcmp(value, "1") != 0 &&
+		strcmp(value, "0") != 0)
+		return ol_fail(
+			err, OL_EINVAL, "invalid filter %s=%s: it is true or false", key, value);
+	*out = *value == 't' || *value == '1';
+	return OL_OK;
+}
+
+static int read_image(struct list *list, const char *value, int64_t *created, ol_error *err)
+{
+	ol_image image = { 0 };
+	int rc = ol_image_find(list->session, value, NULL, &image, err);
+
+	if (rc < 0)
+		return rc;
+	*created = ol_time_seconds(image.config->created);
+	ol_image_done(&image);
+	return OL_OK;
+}
+
 static int read_filter(struct list *list, const char *filter, struct criteria *c, ol_error *err)
 {
+	const struct {
+		const char *key;
+		int *flag;
+	} flags[] = { { "dangling", &c->dangling }, { "pinned", &c->pinned },
+		{ "imported", &c->imported }, { "containers", &c->used } };
 	const char *value = strchr(filter, '=');
-	size_t size = value ? (size_t)(value - filter) : 0;
-	ol_view key = { filter, size };
-	ol_image image = { 0 };
-	struct timespec when;
-	int rc;
+	const ol_view key = { filter, value ? (size_t)(value - filter) : 0 };
 
 	if (!value)
 		return ol_fail(
 			err, OL_EINVAL, "invalid argument \"%s\": a filter is KEY=VALUE", filter);
 	value++;
-	if (ol_view_is(key, "dangling")) {
-		if (strcmp(value, "true") != 0 && strcmp(value, "false") != 0)
-			return ol_fail(err, OL_EINVAL,
-				"invalid filter dangling=%s: it is true or false", value);
-		c->dangling = strcmp(value, "true") == 0;
+	for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++)
+		if (ol_view_is(key, flags[i].key))
+			return read_bool(flags[i].key, value, flags[i].flag, err);
+	if (ol_view_is(key, "label") || ol_view_is(key, "label!")) {
+		list->labels = true;
 		return OL_OK;
 	}
-	if (ol_view_is(key, "reference") || ol_view_is(key, "label") || ol_view_is(key, "label!"))
+	if (ol_view_is(key, "reference"))
 		return OL_OK;
 	if (ol_view_is(key, "until")) {
-		if (!ol_time_parse(ol_view_of(value), &when))
+		if (!ol_until_parse(value, ol_unix_now(), &c->until))
 			return ol_fail(err, OL_EINVAL,
-				"invalid filter until=%s: it is a time as in RFC 3339", value);
-		c->until = when.tv_sec;
+				"invalid filter until=%s: it is a time (RFC 3339) or how long ago "
+				"(24h)",
+				value);
 		return OL_OK;
 	}
-	if (!ol_view_is(key, "before") && !ol_view_is(key, "since"))
-		return ol_fail(err, OL_EINVAL, "invalid filter '%.*s'", (int)size, filter);
-	rc = ol_image_find(list->session, value, NULL, &image, err);
-	if (rc < 0)
-		return rc;
-	*(ol_view_is(key, "before") ? &c->before : &c->since) =
-		ol_time_seconds(image.config->created);
-	ol_image_done(&image);
-	return OL_OK;
+	if (ol_view_is(key, "before"))
+		return read_image(list, value, &c->before, err);
+	if (ol_view_is(key, "since"))
+		return read_image(list, value, &c->since, err);
+	return ol_fail(err, OL_EINVAL, "invalid filter '%.*s'", (int)key.size, filter);
+}
+
+static bool is_asked(int asked, bool is)
+{
+	return asked < 0 || (asked == 1) == is;
 }
 
 /* Filters of one key are alternatives, filters of different keys all hold; labels all hold. */
 static bool passes(const struct entry *entry, const struct criteria *c)
 {
+	const ol_image_row *row = &entry->row;
 	bool reference_asked = false, reference = false;
 
 	if (c->options->match && !matches_reference(entry, c->options->match))
 		return false;
-	if (c->dangling >= 0 && c->dangling != !*entry->name)
+	if (!is_asked(c->dangling, !*entry->name) || !is_asked(c->pinned, row->pinned) ||
+		!is_asked(c->imported, row->imported) || !is_asked(c->used, row->containers > 0))
 		return false;
-	if ((c->before && entry->row.created >= c->before) ||
-		(c->since && entry->row.created <= c->since) ||
-		(c->until && entry->row.created >= c->until))
+	if ((c->before && row->created >= c->before) || (c->since && row->created <= c->since) ||
+		(c->until && row->created >= c->until))
 		return false;
 	for (const char *const *f = c->options->filters; f && *f; f++) {
 		if (strncmp(*f, "reference=", 10) == 0) {
 			reference_asked = true;
 			reference = reference || matches_reference(entry, *f + 10);
-		} else if (!has_labels(entry->image.config, *f)) {
+		} else if ((strncmp(*f, "label=", 6) == 0 &&
+				   !matches_label(entry->config, *f + 6)) ||
+			   (strncmp(*f, "label!=", 7) == 0 &&
+				   matches_label(entry->config, *f + 7))) {
 			return false;
 		}
 	}
 	return !reference_asked || reference;
 }
 
-int ol_list_images(ol_session *session, const ol_list_options *options,
+/* The entries that pass, in the order they are shown in. */
+static int show(struct list *list, const struct criteria *criteria,
 	int (*call)(void *ctx, const ol_image_row *row, ol_error *err), void *ctx, ol_error *err)
 {
-	struct list list = { .session = session, .all = options->all };
-	struct criteria criteria = { .dangling = -1, .options = options };
-	int rc = ol_container_each(session->store, see_container, &list, err);
+	int rc = OL_OK;
 
-	for (const char *const *f = options->filters; rc == OL_OK && f && *f; f++)
-		rc = read_filter(&list, *f, &criteria, err);
-	if (rc == OL_OK)
-		rc = ol_name_each(session->store, see_name, &list, err);
-	if (list.count)
-		qsort(list.entries, list.count, sizeof *list.entries, newest_first);
-	for (size_t i = 0; rc == OL_OK && i < list.count; i++) {
-		struct entry *entry = &list.entries[i];
+	if (list->count)
+		qsort(list->entries, list->count, sizeof *list->entries, newest_first);
+	for (size_t i = 0; rc == OL_OK && i < list->count; i++) {
+		struct entry *entry = &list->entries[i];
 
 		entry->row.repository = entry->repository;
 		entry->row.tag = entry->tag;
 		entry->row.name = entry->name;
-		entry->row.config = entry->image.config;
-		if (passes(entry, &criteria))
+		entry->row.config = entry->config;
+		if (passes(entry, criteria))
 			rc = call(ctx, &entry->row, err);
 	}
+	return rc;
+}
+
+int ol_list_images(ol_session *session, const ol_list_options *options,
+	int (*call)(void *ctx, const ol_image_row *row, ol_error *err), void *ctx, ol_error *err)
+{
+	struct list list = { .session = session, .all = options->all, .labels = options->labels };
+	struct criteria criteria = {
+		.dangling = -1, .pinned = -1, .imported = -1, .used = -1, .options = options
+	};
+	int rc = ol_platform_wanted(NULL, &list.want, err);
+
+	if (rc == OL_OK)
+		rc = ol_container_each(session->store, see_container, &list, err);
+	for (const char *const *f = options->filters; rc == OL_OK && f && *f; f++)
+		rc = read_filter(&list, *f, &criteria, err);
+	if (rc == OL_OK)
+		rc = ol_name_each(session->store, see_name, &list, err);
+	if (rc == OL_OK)
+		rc = show(&list, &criteria, call, ctx, err);
 	for (size_t i = 0; i < list.count; i++)
 		entry_done(&list.entries[i]);
 	free(list.entries);

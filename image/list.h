@@ -15,13 +15,17 @@ typedef struct ol_image_row {
 	int64_t pulled;
 	uint64_t size;       /* bytes of the layer tars */
 	unsigned containers; /* that use it */
+	bool pinned, imported;
+	/* NULL: it has no labels, or nobody asked for them (ol_list_options) */
 	const ol_config *config;
 } ol_image_row;
 
 typedef struct ol_list_options {
 	bool all;          /* one row per platform present */
+	bool labels;       /* rows are to have the config of images that have labels */
 	const char *match; /* a reference or glob, or NULL */
-	/* "dangling=true", "label=k=v", "before=…", "since=…", "reference=…"; ended by NULL */
+	/* "dangling=true", "label=k=v", "label!=k", "before=…", "since=…", "until=…",
+	 * "reference=…", "pinned=true", "imported=true", "containers=true"; ended by NULL */
 	const char *const *filters;
 } ol_list_options;
 

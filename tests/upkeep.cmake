@@ -2,3 +2,7 @@
 foreach(name IN ITEMS library)
 	orlop_test(${name} orlop_base)
 endforeach()
+foreach(name IN ITEMS summary until)
+	orlop_test(${name} orlop_image)
+endforeach()
+orlop_fuzz(summary orlop_image)
