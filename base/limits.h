@@ -27,6 +27,8 @@
 #define OL_TOKEN_BYTES_MAX      ((size_t)1 << 20)  /* token server replies: JWTs with many scopes */
 #define OL_ERROR_BODY_BYTES_MAX ((size_t)64 << 10) /* what is read of an error reply */
 #define OL_REDIRECTS_MAX        10
+#define OL_TAGS_MAX             1000000 /* of one repository: all is listed, nothing kept */
+#define OL_TAG_PAGES_MAX        100000
 #define OL_RETRY_AFTER_MAX_MS   ((uint64_t)300 * 1000) /* longer waits are the user's decision */
 
 /* Configuration files of other tools. */

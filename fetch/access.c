@@ -166,7 +166,7 @@ void ol_access_widen(ol_access *access, const char *scope)
 
 		free(access->wanted);
 		access->wanted = wider;
-		/* A token in hand may be enough all the same: who refuses it says so. */
+		drop_token(access);
 	}
 	give_turn(access);
 }

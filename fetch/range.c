@@ -57,3 +57,29 @@ int ol_content_range_parse(ol_view text, ol_content_range *out, ol_error *err)
 	*out = range;
 	return OL_OK;
 }
+
+int ol_upload_range_parse(ol_view text, uint64_t *offset, ol_error *err)
+{
+	uint64_t first = 0, last = 0;
+	size_t at = 0;
+
+	if (text.size >= 6 && strncasecmp(text.data, "bytes", 5) == 0 &&
+		(text.data[5] == '=' || text.data[5] == ' '))
+		at = 6;
+	if (!number(text, &at, &first) || first != 0 || !literal(text, &at, '-') ||
+		!number(text, &at, &last) || at != text.size || ckd_add(&last, last, (uint64_t)1))
+		return ol_fail(err, OL_EINVAL, "not the Range of an upload (byte %zu)", at);
+	*offset = last == 1 ? 0 : last;
+	return OL_OK;
+}
+
+int ol_length_parse(ol_view text, uint64_t *out, ol_error *err)
+{
+	uint64_t length = 0;
+	size_t at = 0;
+
+	if (!number(text, &at, &length) || at != text.size)
+		return ol_fail(err, OL_EINVAL, "not a length (byte %zu)", at);
+	*out = length;
+	return OL_OK;
+}

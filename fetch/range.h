@@ -1,6 +1,6 @@
 #pragma once
 
-/* Content-Range of a 206 or 416: RFC 9110 section 14.4. */
+/* Content-Range of a 206 or 416: RFC 9110 section 14.4. And what uploads say of themselves. */
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -16,3 +16,10 @@ typedef struct ol_content_range {
 
 /* OL_EINVAL unless it is the grammar with start < end <= total. */
 int ol_content_range_parse(ol_view text, ol_content_range *out, ol_error *err);
+
+/* Range of an upload, distribution-spec "Pushing a blob in chunks": "0-9" (or "bytes=0-9") says
+ * that ten bytes are there. "0-0" says that none is: registries answer it for a new upload, and
+ * nobody sends a single byte. OL_EINVAL. */
+int ol_upload_range_parse(ol_view text, uint64_t *offset, ol_error *err);
+/* A header that is one number: OCI-Chunk-Min-Length. OL_EINVAL. */
+int ol_length_parse(ol_view text, uint64_t *out, ol_error *err);

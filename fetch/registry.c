@@ -52,6 +52,7 @@ int ol_registry_new(const ol_registry_options *options, ol_registry **out, ol_er
 			    : options->never_retry ? 0
 						   : OL_RETRIES_DEFAULT;
 	registry->connections = options->connections;
+	registry->piece_bytes = options->piece_bytes;
 	set_timing(registry, &options->timing);
 	registry->cancel = options->cancel;
 	if (options->listener)

@@ -39,6 +39,7 @@ typedef struct ol_registry_options {
 	bool never_retry;       /* --retry=0 */
 	const char *user_agent; /* appended to ours */
 	unsigned connections;   /* ranges of one large blob fetched at once; 0: the default */
+	uint64_t piece_bytes;   /* of a blob that is uploaded; 0: the default */
 	ol_registry_timing timing;
 	const ol_cancel *cancel;     /* lent for the handle's life */
 	const ol_listener *listener; /* copied; called from any thread */

@@ -13,6 +13,7 @@ struct ol_registry {
 	bool plain_http, skip_tls_verify;
 	char *cert_dir, *creds, *authfile; /* owned; NULL where not given */
 	unsigned retries, connections;
+	uint64_t piece_bytes;      /* as in the options */
 	ol_registry_timing timing; /* no zeros */
 	const ol_cancel *cancel;
 	ol_listener listener;

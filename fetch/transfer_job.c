@@ -185,7 +185,8 @@ static int on_rewind(void *ctx, curl_off_t offset, int origin)
 {
 	ol_job *job = ctx;
 
-	if (origin != SEEK_SET || offset < 0 || (uint64_t)offset > job->request->payload->size)
+	if (job->request->payload->once || origin != SEEK_SET || offset < 0 ||
+		(uint64_t)offset > job->request->payload->size)
 		return CURL_SEEKFUNC_FAIL;
 	job->sent = (uint64_t)offset;
 	return CURL_SEEKFUNC_OK;

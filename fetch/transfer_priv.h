@@ -34,10 +34,13 @@ typedef enum ol_method {
 } ol_method;
 
 /* What a PUT or PATCH carries: a part of a source, read on the transfer thread and so never waited
- * for. A request that is sent again (a connection that turned out to be dead) reads it again. */
+ * for. */
 typedef struct ol_payload {
 	ol_source *source;    /* lent */
 	uint64_t start, size; /* of the part */
+	/* Where a connection turns out to be dead libcurl sends all of it again, unless this is
+	 * set: then it is OL_OUTCOME_CUT. */
+	bool once;
 	/* bytes of the part that are on their way; it may go back; or NULL */
 	void (*progress)(void *ctx, uint64_t sent);
 	void *ctx;

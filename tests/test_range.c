@@ -40,10 +40,68 @@ static void only_the_grammar_is_a_content_range(void **state)
 	}
 }
 
+static void an_upload_says_how_far_it_came(void **state)
+{
+	static const struct {
+		const char *text;
+		int rc;
+		uint64_t offset;
+	} cases[] = {
+		{ "0-9", OL_OK, 10 },
+		{ "bytes=0-9", OL_OK, 10 },
+		{ "Bytes 0-9", OL_OK, 10 },
+		{ "0-0", OL_OK, 0 },
+		{ "0-1", OL_OK, 2 },
+		{ "1-9", OL_EINVAL, 7 },
+		{ "0-", OL_EINVAL, 7 },
+		{ "0--1", OL_EINVAL, 7 },
+		{ "0-9/10", OL_EINVAL, 7 },
+		{ "0-9 ", OL_EINVAL, 7 },
+		{ "0-18446744073709551615", OL_EINVAL, 7 },
+		{ "bytes", OL_EINVAL, 7 },
+		{ "", OL_EINVAL, 7 },
+	};
+
+	(void)state;
+	OL_EACH (cases, c) {
+		uint64_t offset = 7;
+
+		CHECK_INT(
+			c->text, c->rc, ol_upload_range_parse(ol_view_of(c->text), &offset, NULL));
+		CHECK_INT(c->text, (long long)c->offset, (long long)offset);
+	}
+}
+
+static void a_length_is_a_number(void **state)
+{
+	static const struct {
+		const char *text;
+		int rc;
+		uint64_t length;
+	} cases[] = {
+		{ "5242880", OL_OK, 5242880 },
+		{ "0", OL_OK, 0 },
+		{ "5 MB", OL_EINVAL, 7 },
+		{ "-1", OL_EINVAL, 7 },
+		{ "99999999999999999999", OL_EINVAL, 7 },
+		{ "", OL_EINVAL, 7 },
+	};
+
+	(void)state;
+	OL_EACH (cases, c) {
+		uint64_t length = 7;
+
+		CHECK_INT(c->text, c->rc, ol_length_parse(ol_view_of(c->text), &length, NULL));
+		CHECK_INT(c->text, (long long)c->length, (long long)length);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(only_the_grammar_is_a_content_range),
+		cmocka_unit_test(an_upload_says_how_far_it_came),
+		cmocka_unit_test(a_length_is_a_number),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
