@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "base/own.h"
 
 typedef struct ol_sink ol_sink;
 typedef struct ol_sink_ops {
@@ -63,6 +64,7 @@ static inline void ol_reader_close(ol_reader *reader)
 	if (reader)
 		reader->ops->close(reader);
 }
+OL_DEFINE_AUTO(ol_reader, ol_reader_close)
 static inline int ol_source_read_at(
 	ol_source *source, uint64_t offset, void *data, size_t size, ol_error *err)
 {

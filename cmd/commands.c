@@ -9,6 +9,7 @@ const ol_command *const *ol_commands(void)
 {
 	static const ol_command *const commands[] = {
 		&ol_command_pull,
+		&ol_command_load,
 		&ol_command_images,
 		&ol_command_inspect,
 		&ol_command_history,

@@ -25,6 +25,8 @@ typedef struct ol_archive_file {
 	ol_layer_taken *layer; /* owned; of a layer; NULL when it failed */
 	char *target;          /* owned; of a link: clean */
 	ol_error *failed;      /* owned; why it is of no use; NULL: nothing wrong */
+	/* a layer that an image has said to be its own, and that no one had before */
+	bool used, fresh;
 } ol_archive_file;
 
 typedef struct ol_archive_files {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "image/session.h"
+#include "store/lease.h"
 
 /*
  * Archives in: docker-archive (old and new layouts), oci-archive, an OCI layout folder, docker's
@@ -9,13 +10,18 @@
  */
 typedef struct ol_load_options {
 	const char *input; /* a file or folder; NULL or "-": standard input */
-	/* none: every platform that is there whole */
+	/* Images for none of these are passed over, but one must be for each. None: every platform
+	 * that is there whole. */
 	const ol_platform *platforms;
 	size_t platform_count;
-	/* -t: the name for an image that the archive does not name; OL_EINVAL with several such */
+	/* -t: the name for the image that the archive does not name; where it names its only image
+	 * that has this name, too. OL_EINVAL: it could mean several. */
 	const char *tag;
-	const char *select; /* only the image of this name; NULL: all */
-	bool nameless;      /* no name is given: for what goes on to somewhere else */
+	const char *select; /* only the image of this name; NULL: all. OL_ENOTFOUND lists them */
+	/* No name is given, nothing is listed: for what goes on to somewhere else. lease is set
+	 * then: it keeps what was loaded until the caller ends it. */
+	bool nameless;
+	ol_lease **lease;
 	bool pin;
 } ol_load_options;
 
@@ -25,8 +31,9 @@ typedef struct ol_loaded {
 	ol_digest root, config;
 } ol_loaded;
 
-/* Every image the archive holds, or none of those that are damaged: OL_ECORRUPT names the first
- * thing that is wrong or absent; images that were whole before it stay. All is on disk before call
- * hears of an image. What other platforms and attestations need may be absent. */
+/* All images of the archive, or none where one of them is damaged: OL_ECORRUPT names what is
+ * wrong, OL_ENOTFOUND what is absent, from the archive and from the store. What platforms other
+ * than the host's and attestations need may be absent, but not wrong. All is on disk before an
+ * image is listed, and call hears of it then, once for each name, or once for one without. */
 int ol_load(ol_session *session, const ol_load_options *options,
 	void (*call)(void *ctx, const ol_loaded *loaded), void *ctx, ol_error *err);
