@@ -1,10 +1,8 @@
-#include "base/alloc.h"
 #include "cmd/commands.h"
+#include "cmd/platforms.h"
 #include "cmd/pull_options.h"
 #include "cmd/registry_options.h"
 #include "image/pull.h"
-
-#define PLATFORMS_MAX 32
 
 /* --platform, as often as it was given, each a list; else DOCKER_DEFAULT_PLATFORM. */
 static int platforms_of(ol_context *ctx, ol_platform *out, size_t *count, ol_error *err)
@@ -12,27 +10,9 @@ static int platforms_of(ol_context *ctx, ol_platform *out, size_t *count, ol_err
 	const char *fallback[] = { getenv("DOCKER_DEFAULT_PLATFORM"), NULL };
 	const char *const *lists = ol_args_list(ctx->args, "platform");
 
-	*count = 0;
 	if (!*lists && fallback[0] && *fallback[0] && !ol_args_flag(ctx->args, "all-platforms"))
 		lists = fallback;
-	for (; *lists; lists++)
-		for (const char *at = *lists;; at++) {
-			size_t size = strcspn(at, ",");
-			ol_autofree char *text = ol_strndup(at, size);
-			int rc;
-
-			if (*count == PLATFORMS_MAX)
-				return ol_fail(err, OL_ELIMIT,
-					"more than %d platforms: say --all-platforms",
-					PLATFORMS_MAX);
-			rc = ol_platform_parse(text, &out[(*count)++], err);
-			if (rc < 0)
-				return rc;
-			at += size;
-			if (!*at)
-				break;
-		}
-	return OL_OK;
+	return ol_platforms_parse(lists, out, count, err);
 }
 
 /* Docker's first lines, where progress goes. */
@@ -85,7 +65,7 @@ static void tell_result(ol_context *ctx, const ol_pull_result *result, bool quie
 static int run(ol_context *ctx, ol_error *err)
 {
 	const bool quiet = ol_args_flag(ctx->args, "quiet");
-	ol_platform platforms[PLATFORMS_MAX];
+	ol_platform platforms[OL_PLATFORMS_MAX];
 	ol_pull_options options = {
 		.ref = ol_args_word(ctx->args, 0),
 		.platforms = platforms,

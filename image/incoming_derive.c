@@ -45,14 +45,7 @@ static int put(
 
 static const char *oci_layer_type(const char *media_type)
 {
-	static const char *const types[] = {
-		[OL_COMPRESSION_UNKNOWN] = OL_MEDIA_OCI_LAYER,
-		[OL_COMPRESSION_NONE] = OL_MEDIA_OCI_LAYER,
-		[OL_COMPRESSION_GZIP] = OL_MEDIA_OCI_LAYER "+gzip",
-		[OL_COMPRESSION_ZSTD] = OL_MEDIA_OCI_LAYER "+zstd",
-	};
-
-	return types[ol_media_of(ol_view_of(media_type)).compression];
+	return ol_media_oci_layer(ol_media_of(ol_view_of(media_type)).compression);
 }
 
 /* The tar, or the blob that the layer's tree was made from. */

@@ -94,25 +94,14 @@ static void tee_close(ol_reader *reader)
 
 static const ol_reader_ops tee_ops = { .read = tee_read, .close = tee_close };
 
-static const char *oci_type(ol_compression compression)
-{
-	static const char *const types[] = {
-		[OL_COMPRESSION_UNKNOWN] = OL_MEDIA_OCI_LAYER,
-		[OL_COMPRESSION_NONE] = OL_MEDIA_OCI_LAYER,
-		[OL_COMPRESSION_GZIP] = OL_MEDIA_OCI_LAYER "+gzip",
-		[OL_COMPRESSION_ZSTD] = OL_MEDIA_OCI_LAYER "+zstd",
-	};
-
-	return types[compression];
-}
-
 /* Leased first, so that nothing is collected between its row and the name. */
 static int keep(ol_incoming *incoming, const struct tee *tee, const ol_unpacked *unpacked,
 	const char *media_type, ol_error *err)
 {
 	ol_store *store = incoming->session->store;
 	const ol_layer_facts facts = {
-		.media_type = media_type ? media_type : oci_type(tee->compression), .origin = ""
+		.media_type = media_type ? media_type : ol_media_oci_layer(tee->compression),
+		.origin = ""
 	};
 	int rc = ol_lease_add(incoming->lease, &unpacked->diff_id, err);
 

@@ -109,3 +109,15 @@ const char *ol_media_accept_manifests(void)
 	return OL_MEDIA_OCI_INDEX ", " OL_MEDIA_OCI_MANIFEST ", " OL_MEDIA_DOCKER_LIST
 				  ", " OL_MEDIA_DOCKER_MANIFEST ", */*";
 }
+
+const char *ol_media_oci_layer(ol_compression compression)
+{
+	static const char *const types[] = {
+		[OL_COMPRESSION_UNKNOWN] = OL_MEDIA_OCI_LAYER,
+		[OL_COMPRESSION_NONE] = OL_MEDIA_OCI_LAYER,
+		[OL_COMPRESSION_GZIP] = OL_MEDIA_OCI_LAYER "+gzip",
+		[OL_COMPRESSION_ZSTD] = OL_MEDIA_OCI_LAYER "+zstd",
+	};
+
+	return types[compression];
+}

@@ -38,6 +38,9 @@ bool ol_media_same(ol_view a, ol_view b);
 /* The value of an Accept header: every manifest type understood, and anything last. */
 const char *ol_media_accept_manifests(void);
 
+/* OCI's type of a layer that is compressed so; what is not known is taken for a plain tar. */
+const char *ol_media_oci_layer(ol_compression compression);
+
 #define OL_MEDIA_OCI_INDEX       "application/vnd.oci.image.index.v1+json"
 #define OL_MEDIA_OCI_MANIFEST    "application/vnd.oci.image.manifest.v1+json"
 #define OL_MEDIA_OCI_CONFIG      "application/vnd.oci.image.config.v1+json"
