@@ -109,5 +109,6 @@ const ol_command ol_command_save = {
 	.words_min = 1,
 	.words_many = true,
 	.completes = OL_COMPLETES_IMAGES,
+	.userns = OL_USERNS_STAYS,
 	.run = run,
 };

@@ -8,6 +8,7 @@
  */
 #include "image/archive_files_priv.h"
 #include "image/archive_name_priv.h"
+#include "image/blob_path_priv.h"
 #include "image/incoming_priv.h"
 #include "image/load.h"
 
@@ -46,11 +47,6 @@ int ol_load_receive(
 int ol_load_file(ol_load_state *load, const char *name, ol_archive_file **out, ol_error *err);
 /* A document's bytes. OL_ECORRUPT: it is none. */
 int ol_load_bytes(ol_load_state *load, const char *name, ol_buf *out, ol_error *err);
-/* "blobs/sha256/<hex>". */
-typedef struct ol_blob_path {
-	char text[6 + 1 + OL_DIGEST_TEXT_MAX];
-} ol_blob_path;
-ol_blob_path ol_blob_path_of(const ol_digest *digest);
 
 /* What there is, as images; in load_layout.c: index.json, manifest.json, or repositories. */
 int ol_load_read(ol_load_state *load, ol_error *err);

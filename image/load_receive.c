@@ -372,15 +372,6 @@ int ol_load_receive(
 	return ol_archive_files_add(&load->files, file, err);
 }
 
-ol_blob_path ol_blob_path_of(const ol_digest *digest)
-{
-	ol_blob_path path;
-
-	(void)snprintf(path.text, sizeof path.text, "blobs/%s/%s",
-		ol_algorithm_name(digest->algorithm), ol_digest_hex(digest).text);
-	return path;
-}
-
 /* The folder's file, as if it had passed. No link leads out of the folder. */
 static int receive_from_folder(ol_load_state *load, const char *name, ol_error *err)
 {

@@ -17,15 +17,6 @@
 #define REF_NAME  "org.opencontainers.image.ref.name"
 #define FULL_NAME "io.containerd.image.name"
 
-ol_blob_path ol_blob_path_of(const ol_digest *digest)
-{
-	ol_blob_path out;
-
-	(void)snprintf(out.text, sizeof out.text, "blobs/%s/%s",
-		ol_algorithm_name(digest->algorithm), ol_digest_hex(digest).text);
-	return out;
-}
-
 /* ---------------------------------------------------------------------- index.json -- */
 
 /* The tag of a canonical name. */

@@ -9,6 +9,7 @@
  *	save_documents.c  manifests and indexes, as they came or derived
  *	save_listing.c    index.json, manifest.json, repositories, oci-layout
  */
+#include "image/blob_path_priv.h"
 #include "image/save.h"
 #include "image/session_priv.h"
 #include "manifest/mediatype.h"
@@ -89,8 +90,3 @@ int ol_save_index(const ol_save_plan *plan, const ol_json *existing, ol_str *out
 /* docker's, of the images in this archive. */
 int ol_save_manifest(const ol_save_plan *plan, ol_str *out, ol_error *err);
 int ol_save_repositories(const ol_save_plan *plan, ol_str *out, ol_error *err);
-/* "blobs/sha256/<hex>" */
-typedef struct ol_blob_path {
-	char text[8 + OL_DIGEST_TEXT_MAX + 8];
-} ol_blob_path;
-ol_blob_path ol_blob_path_of(const ol_digest *digest);
