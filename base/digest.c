@@ -27,25 +27,38 @@ size_t ol_algorithm_size(ol_algorithm algorithm)
 	return algorithms[algorithm].size;
 }
 
-static int nibble(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	return -1;
-}
+/* The value of a lower-case hex digit plus 1; 0: it is none. */
+static const uint8_t nibbles[256] = {
+	['0'] = 1,
+	['1'] = 2,
+	['2'] = 3,
+	['3'] = 4,
+	['4'] = 5,
+	['5'] = 6,
+	['6'] = 7,
+	['7'] = 8,
+	['8'] = 9,
+	['9'] = 10,
+	['a'] = 11,
+	['b'] = 12,
+	['c'] = 13,
+	['d'] = 14,
+	['e'] = 15,
+	['f'] = 16,
+};
 
 int ol_hex_parse(ol_view hex, uint8_t *bytes, size_t size)
 {
+	const unsigned char *p = (const unsigned char *)hex.data;
+
 	if (hex.size != 2 * size)
 		return OL_EINVAL;
 	for (size_t i = 0; i < size; i++) {
-		int high = nibble(hex.data[2 * i]), low = nibble(hex.data[2 * i + 1]);
+		const unsigned high = nibbles[p[2 * i]], low = nibbles[p[2 * i + 1]];
 
-		if (high < 0 || low < 0)
+		if (!high || !low)
 			return OL_EINVAL;
-		bytes[i] = (uint8_t)(high << 4 | low);
+		bytes[i] = (uint8_t)((high - 1) << 4 | (low - 1));
 	}
 	return OL_OK;
 }
@@ -112,6 +125,15 @@ int ol_digest_parse(ol_view text, ol_digest *out, ol_error *err)
 	ol_digest digest = { 0 };
 	ol_view name, encoded;
 
+	/* What nearly all are; every row of the store brings some. */
+	if (ol_view_starts(text, "sha256:") &&
+		ol_hex_parse(ol_view_from(text.data + 7, text.size - 7), digest.bytes, 32) ==
+			OL_OK) {
+		digest.algorithm = OL_SHA256;
+		*out = digest;
+		return OL_OK;
+	}
+	digest = (ol_digest){ 0 };
 	if (!colon)
 		return refuse(OL_EINVAL, "digest", text, "has no colon", err);
 	name = ol_view_from(text.data, (size_t)(colon - text.data));

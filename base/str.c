@@ -141,6 +141,17 @@ int ol_str_add_safe(ol_str *str, ol_view view)
 	const unsigned char *p = (const unsigned char *)view.data;
 
 	for (size_t i = 0; i < view.size;) {
+		size_t plain = i;
+
+		/* Mostly all of it: added at once. */
+		while (plain < view.size && p[plain] >= 0x20 && p[plain] < 0x7f)
+			plain++;
+		if (plain > i) {
+			(void)ol_buf_add(str, p + i, plain - i);
+			i = plain;
+			continue;
+		}
+
 		size_t size = ol_utf8_size(ol_view_from(p + i, view.size - i));
 		/* C1 controls (U+0080 to U+009F) move cursors on some terminals as well. */
 		int control = size == 1 ? p[i] < 0x20 || p[i] == 0x7f

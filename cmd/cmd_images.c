@@ -1,4 +1,5 @@
-#include "base/alloc.h"
+#include <stdio.h>
+
 #include "cmd/commands.h"
 #include "cmd/listing.h"
 #include "cmd/size.h"
@@ -48,23 +49,36 @@ static ol_json *machine_row(const ol_image_row *row)
 	return json;
 }
 
-static ol_json *docker_row(const ol_image_row *row, bool whole)
+static void set_wanted(const list *l, ol_json *json, const char *field, const char *text)
+{
+	if (ol_listing_wants(l->listing, field))
+		ol_json_set_text(json, field, text);
+}
+
+static ol_json *docker_row(const list *l, const ol_image_row *row)
 {
 	ol_json *json = ol_json_object();
-	ol_autofree char *containers = ol_text("%u", row->containers);
+	char containers[16];
 
-	ol_json_set_text(json, "Repository", row->repository);
-	ol_json_set_text(json, "Tag", row->tag);
-	ol_json_set_text(json, "Digest",
-		ol_digest_is_set(&row->digest) ? ol_digest_format(&row->digest).text : "<none>");
-	ol_json_set_text(json, "ID",
-		whole ? ol_digest_format(&row->id).text : ol_digest_short(&row->id).text);
-	ol_json_set_text(json, "Platform", ol_platform_format(&row->platform).text);
-	ol_row_set_time(json, "CreatedSince", "CreatedAt", row->created);
-	ol_json_set_text(json, "Size", ol_size_format(row->size).text);
-	ol_json_set_text(json, "Containers", containers);
-	ol_json_set_text(json, "Pinned", row->pinned ? "true" : "false");
-	ol_json_set_text(json, "Imported", row->imported ? "true" : "false");
+	(void)snprintf(containers, sizeof containers, "%u", row->containers);
+	set_wanted(l, json, "Repository", row->repository);
+	set_wanted(l, json, "Tag", row->tag);
+	set_wanted(l, json, "ID",
+		l->whole ? ol_digest_format(&row->id).text : ol_digest_short(&row->id).text);
+	set_wanted(l, json, "Size", ol_size_format(row->size).text);
+	set_wanted(l, json, "Containers", containers);
+	set_wanted(l, json, "Pinned", row->pinned ? "true" : "false");
+	set_wanted(l, json, "Imported", row->imported ? "true" : "false");
+	if (ol_listing_wants(l->listing, "Digest"))
+		ol_json_set_text(json, "Digest",
+			ol_digest_is_set(&row->digest) ? ol_digest_format(&row->digest).text
+						       : "<none>");
+	if (ol_listing_wants(l->listing, "Platform"))
+		ol_json_set_text(json, "Platform", ol_platform_format(&row->platform).text);
+	if (ol_listing_wants(l->listing, "CreatedAt"))
+		ol_row_set_time(json, "CreatedSince", "CreatedAt", row->created);
+	else if (ol_listing_wants(l->listing, "CreatedSince"))
+		ol_json_set_text(json, "CreatedSince", ol_when_since(row->created).text);
 	return json;
 }
 
@@ -73,7 +87,7 @@ static int on_image(void *ctx, const ol_image_row *row, ol_error *err)
 	list *l = ctx;
 
 	return ol_listing_add(l->listing,
-		ol_listing_is_json(l->listing) ? machine_row(row) : docker_row(row, l->whole), err);
+		ol_listing_is_json(l->listing) ? machine_row(row) : docker_row(l, row), err);
 }
 
 static const char *table_for(bool digests, bool platforms)

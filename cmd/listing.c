@@ -1,5 +1,7 @@
 #include "cmd/listing.h"
 
+#include <ctype.h>
+#include <string.h>
 #include <time.h>
 
 #include "base/alloc.h"
@@ -23,6 +25,7 @@ struct ol_listing {
 	const ol_listing_shape *shape;
 	listing_mode mode;
 	ol_template *templ; /* owned; of a table or template */
+	char *format;       /* owned: its text */
 	ol_str lines;       /* of the table */
 	ol_json *array;     /* owned */
 };
@@ -43,7 +46,30 @@ static int parse_format(ol_listing *l, const char *format, ol_error *err)
 		if (!*format)
 			format = l->shape->table;
 	}
+	l->format = ol_strdup(format);
 	return ol_template_parse(ol_view_of(format), OL_TEMPLATE_ESCAPES, &l->templ, err);
+}
+
+/* A template can only show a member that it names after a dot, or, by a dot without a name, all of
+ * them. Dots of other text may make this say yes too often. */
+static bool mentions(const char *format, const char *field)
+{
+	const size_t size = strlen(field);
+
+	for (const char *dot = strchr(format, '.'); dot; dot = strchr(dot + 1, '.')) {
+		if (!isalpha((unsigned char)dot[1]))
+			return true;
+		if (strncmp(dot + 1, field, size) == 0 && !isalnum((unsigned char)dot[1 + size]))
+			return true;
+	}
+	return false;
+}
+
+bool ol_listing_wants(const ol_listing *l, const char *field)
+{
+	if (l->mode == LISTING_IDS)
+		return strcmp(field, l->shape->id) == 0;
+	return !l->format || mentions(l->format, field);
 }
 
 /* The row of headings, through the template: functions pass them on. */
@@ -89,6 +115,7 @@ void ol_listing_free(ol_listing *l)
 	if (!l)
 		return;
 	ol_template_free(l->templ);
+	free(l->format);
 	ol_buf_done(&l->lines);
 	ol_json_free(l->array);
 	free(l);
@@ -121,10 +148,23 @@ static ol_json *safe_row(const ol_json *row)
 	return safe;
 }
 
+static bool is_safe(const ol_json *row)
+{
+	void *it = NULL;
+	const char *key;
+	const ol_json *member;
+
+	while (ol_json_next(row, &it, &key, &member))
+		for (const char *p = ol_json_text(member); p && *p; p++)
+			if (*p < 0x20 || *p > 0x7e)
+				return false;
+	return true;
+}
+
 static int add_table_row(ol_listing *l, const ol_json *row, ol_error *err)
 {
-	ol_auto(ol_json_free) ol_json *safe = safe_row(row);
-	int rc = ol_template_run(l->templ, safe, false, &l->lines, err);
+	ol_auto(ol_json_free) ol_json *safe = is_safe(row) ? NULL : safe_row(row);
+	int rc = ol_template_run(l->templ, safe ? safe : row, false, &l->lines, err);
 
 	(void)ol_str_addc(&l->lines, '\n');
 	return rc < 0 ? rc : ol_str_error(&l->lines, err);
@@ -251,10 +291,18 @@ ol_when_text ol_when_rfc3339(int64_t unix_seconds)
 	return out;
 }
 
+ol_when_text ol_when_since(int64_t unix_seconds)
+{
+	ol_when_text out = { "" };
+
+	(void)snprintf(out.text, sizeof out.text, "%s",
+		unix_seconds ? ol_time_ago(unix_seconds, ol_unix_now()).text : "N/A");
+	return out;
+}
+
 void ol_row_set_time(
 	ol_json *row, const char *since_field, const char *at_field, int64_t unix_seconds)
 {
-	ol_json_set_text(row, since_field,
-		unix_seconds ? ol_time_ago(unix_seconds, ol_unix_now()).text : "N/A");
+	ol_json_set_text(row, since_field, ol_when_since(unix_seconds).text);
 	ol_json_set_text(row, at_field, unix_seconds ? ol_when_local(unix_seconds).text : "N/A");
 }

@@ -39,6 +39,9 @@ int ol_listing_open(
 void ol_listing_free(ol_listing *listing);
 OL_DEFINE_AUTO(ol_listing, ol_listing_free)
 bool ol_listing_is_json(const ol_listing *listing); /* --json: rows are to be whole values */
+/* May this member of a row be shown? One that cannot need not be made: a list of thousands is
+ * quicker without. */
+bool ol_listing_wants(const ol_listing *listing, const char *field);
 /* Takes ownership of row. */
 int ol_listing_add(ol_listing *listing, ol_json *row, ol_error *err);
 /* Shows what was not shown yet. */
@@ -59,3 +62,4 @@ typedef struct ol_when_text {
 } ol_when_text;
 ol_when_text ol_when_local(int64_t unix_seconds); /* "2025-01-02 03:04:05 +0000 UTC" */
 ol_when_text ol_when_rfc3339(int64_t unix_seconds);
+ol_when_text ol_when_since(int64_t unix_seconds); /* "3 weeks ago"; "N/A" for 0 */

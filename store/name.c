@@ -294,12 +294,10 @@ static void list_done(struct list *list)
 	free(list->rows);
 }
 
-static int read_all(ol_store *store, struct list *list, ol_error *err)
+static int read_some(ol_store *store, ol_db *db, const char *sql, struct list *list, ol_error *err)
 {
-	ol_auto_db ol_db *db = ol_db_reader(store);
 	ol_auto_stmt sqlite3_stmt *stmt = NULL;
-	int rc = ol_db_query(db, err, &stmt,
-		"SELECT " SELECTED " FROM names ORDER BY name IS NULL, name, id", "");
+	int rc = ol_db_query(db, err, &stmt, sql, "");
 
 	while (rc >= 0 && (rc = ol_db_step(db, stmt, err)) == 1) {
 		ol_name_info *row;
@@ -317,6 +315,23 @@ static int read_all(ol_store *store, struct list *list, ol_error *err)
 		ol_passed_over(store);
 		rc = OL_OK;
 	}
+	return rc;
+}
+
+/* Two statements, each in the order of an index: one would sort whole rows. */
+static int read_all(ol_store *store, struct list *list, ol_error *err)
+{
+	ol_auto_db ol_db *db = ol_db_reader(store);
+	int rc = ol_db_run(db, err, NULL, "BEGIN", "");
+
+	if (rc < 0)
+		return rc;
+	rc = read_some(store, db,
+		"SELECT " SELECTED " FROM names WHERE name IS NOT NULL ORDER BY name", list, err);
+	if (rc == OL_OK)
+		rc = read_some(store, db,
+			"SELECT " SELECTED " FROM names WHERE name IS NULL ORDER BY id", list, err);
+	(void)ol_db_run(db, NULL, NULL, "COMMIT", "");
 	return rc;
 }
 
