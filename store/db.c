@@ -25,6 +25,7 @@
 
 void ol_db_init(ol_db *db)
 {
+	*db = (ol_db){ 0 };
 	(void)pthread_mutex_init(&db->lock, NULL);
 }
 
@@ -33,6 +34,8 @@ void ol_db_done(ol_db *db)
 	for (size_t i = 0; i < db->cached; i++)
 		(void)sqlite3_finalize(db->cache[i].stmt);
 	(void)sqlite3_close(db->handle);
+	db->handle = NULL;
+	db->cached = 0;
 	(void)pthread_mutex_destroy(&db->lock);
 }
 

@@ -71,6 +71,18 @@ static int read_changes(ol_db *db, int64_t *out, ol_error *err)
 	return ol_db_number(db, err, out, "SELECT value FROM store WHERE key = 'changes'", "");
 }
 
+static int refuse_rebuild(ol_db *db, ol_error *err)
+{
+	int64_t is = 0;
+	int rc = ol_db_number(
+		db, err, &is, "SELECT EXISTS(SELECT 1 FROM store WHERE key = 'rebuild')", "");
+
+	if (rc < 0 || !is)
+		return rc;
+	(void)ol_fail(err, OL_EBUSY, "the store is being repaired");
+	return ol_hint(err, OL_EBUSY, "if no `orlop check --repair` runs, start one");
+}
+
 static int mark(ol_store *store, ol_victims *victims, int64_t *changes, ol_error *err)
 {
 	ol_auto_db ol_db *db = ol_db_reader(store);
@@ -78,8 +90,10 @@ static int mark(ol_store *store, ol_victims *victims, int64_t *changes, ol_error
 
 	if (rc < 0)
 		return rc;
-	/* What a damaged row keeps alive cannot be told: then nothing is garbage. */
+	/* What a damaged or lost row keeps alive cannot be told: then nothing is garbage. */
 	rc = ol_rows_check_all(db, err);
+	if (rc == OL_OK)
+		rc = refuse_rebuild(db, err);
 	if (rc == OL_OK)
 		rc = read_changes(db, changes, err);
 	if (rc == OL_OK)
@@ -88,7 +102,7 @@ static int mark(ol_store *store, ol_victims *victims, int64_t *changes, ol_error
 	return rc;
 }
 
-static int delete_row(ol_db *db, const ol_victim *victim, ol_error *err)
+int ol_gc_delete_row(ol_db *db, const ol_victim *victim, ol_error *err)
 {
 	int rc = victim->is_layer ? ol_db_run(db, err, NULL, "DELETE FROM layers WHERE id = ?", "i",
 					    victim->id)
@@ -125,7 +139,7 @@ static int delete_batch(
 	}
 	end = victims->count - *next > BATCH_ROWS ? *next + BATCH_ROWS : victims->count;
 	for (; rc == OL_OK && *next < end; ++*next)
-		rc = delete_row(txn.db, &victims->list[*next], err);
+		rc = ol_gc_delete_row(txn.db, &victims->list[*next], err);
 	if (rc == OL_OK)
 		rc = ol_fault("store.gc.commit", err);
 	return rc == OL_OK ? ol_txn_commit(&txn, err) : rc;

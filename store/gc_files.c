@@ -15,6 +15,7 @@
 #include "base/fault.h"
 #include "base/file.h"
 #include "store/gc_priv.h"
+#include "store/use_priv.h"
 
 /* A process that makes something for a day is dead. */
 #define SCRATCH_SECONDS ((int64_t)24 * 3600)
@@ -310,7 +311,12 @@ static int see_container(void *ctx, const char *name, ol_error *err)
 	ol_store *store = ctx;
 	ol_auto_db ol_db *db = ol_db_reader(store);
 	int64_t row = 0;
-	int rc = ol_db_number(db, err, &row,
+	int rc;
+
+	/* Not ours to remove: what a repair put away, for one. */
+	if (!ol_is_user_id(name))
+		return OL_OK;
+	rc = ol_db_number(db, err, &row,
 		"SELECT EXISTS(SELECT 1 FROM containers WHERE id = ?1) OR EXISTS(SELECT 1 FROM "
 		"mounts WHERE id = ?1)"
 		" OR EXISTS(SELECT 1 FROM uses WHERE user = ?1)",

@@ -16,6 +16,8 @@ typedef struct ol_victims {
 	size_t count, cap;
 } ol_victims;
 
+/* The victim's row, and its edges if nothing else has its digest. */
+int ol_gc_delete_row(ol_db *db, const ol_victim *victim, ol_error *err);
 /* Unlinks the files of victims that have no row (any more): invariant 2. Counts them in *out. */
 int ol_gc_unlink(
 	ol_store *store, const ol_victim *victims, size_t count, ol_gc_result *out, ol_error *err);

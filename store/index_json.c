@@ -118,13 +118,15 @@ int ol_listing_format(ol_store *store, ol_str *out, ol_error *err)
 	return rc == OL_OK ? ol_str_error(out, err) : rc;
 }
 
-/* While a row of names is damaged the file stays as it is: the row may have to be made from it. */
+/* While a row of names is damaged or lost the file stays as it is: the row may have to be made from
+ * it. */
 static int may_publish(ol_store *store, bool *out, ol_error *err)
 {
 	ol_auto_db ol_db *db = ol_db_reader(store);
 	int64_t damaged = 0;
 	int rc = ol_db_number(db, err, &damaged,
-		"SELECT EXISTS(SELECT 1 FROM names WHERE NOT " OL_SOUND("names", OL_ROW_NAMES) ")",
+		"SELECT EXISTS(SELECT 1 FROM names WHERE NOT " OL_SOUND("names",
+			OL_ROW_NAMES) ") OR EXISTS(SELECT 1 FROM store WHERE key = 'rebuild')",
 		"");
 
 	*out = !damaged;

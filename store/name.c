@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/limits.h"
+#include "store/mend.h"
 #include "store/row_priv.h"
 
 #define NAME_BYTES_MAX       ((size_t)OL_REFERENCE_NAME_MAX + 1 + OL_TAG_MAX)
@@ -280,6 +281,43 @@ int ol_name_remove_root(ol_store *store, const ol_digest *root, ol_error *err)
 		rc = ol_fail(
 			err, OL_ENOTFOUND, "there is no image %s", ol_digest_format(root).text);
 	return rc == OL_OK ? commit_and_list(store, &txn, err) : rc;
+}
+
+static int restore(ol_db *db, const ol_name_info *info, size_t *added, ol_error *err)
+{
+	ol_autofree char *summary = NULL;
+	ol_name_info fresh = *info;
+	int64_t rows = 0;
+	int rc = check_text(info, err);
+
+	if (rc == OL_OK)
+		rc = info->name && info->name[0]
+			     ? ol_db_number(db, err, &rows,
+				       "SELECT count(*) FROM names WHERE name = ?", "t", info->name)
+			     : count_rows(db, &info->root, &rows, err);
+	if (rc < 0 || rows)
+		return rc;
+	rc = inherit(db, &fresh, &summary, err);
+	if (rc == OL_OK)
+		rc = insert(db, &fresh, err);
+	*added += rc == OL_OK;
+	return rc;
+}
+
+int ol_name_restore(
+	ol_store *store, const ol_name_info *infos, size_t count, size_t *added, ol_error *err)
+{
+	ol_auto_txn ol_txn txn = { 0 };
+	size_t done = 0;
+	int rc = ol_txn_begin(store, true, &txn, err);
+
+	for (size_t i = 0; rc == OL_OK && i < count; i++)
+		rc = restore(txn.db, &infos[i], &done, err);
+	if (rc == OL_OK)
+		rc = ol_txn_commit(&txn, err);
+	if (rc == OL_OK && added)
+		*added = done;
+	return rc;
 }
 
 struct list {

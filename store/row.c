@@ -19,18 +19,16 @@
 #define FNV_PRIME UINT64_C(0x100000001b3)
 
 const ol_table ol_tables[OL_TABLE_COUNT] = {
-	{ "store", OL_ROW_STORE, "key", "key = ?1", "key", 1 },
-	{ "blobs", OL_ROW_BLOBS, "digest", "id = ?1", "id", 1 },
-	{ "edges", OL_ROW_EDGES, "parent || ' to ' || child", "parent = ?1 AND child = ?2",
-		"parent, child", 2 },
-	{ "layers", OL_ROW_LAYERS, "key", "id = ?1", "id", 1 },
-	{ "names", OL_ROW_NAMES, "coalesce(name, root)", "id = ?1", "id", 1 },
-	{ "leases", OL_ROW_LEASES, "id", "id = ?1", "id", 1 },
-	{ "lease_items", OL_ROW_LEASE_ITEMS, "lease || ' of ' || digest",
-		"lease = ?1 AND digest = ?2", "lease, digest", 2 },
-	{ "containers", OL_ROW_CONTAINERS, "id", "id = ?1", "id", 1 },
-	{ "mounts", OL_ROW_MOUNTS, "id", "id = ?1", "id", 1 },
-	{ "uses", OL_ROW_USES, "user || ' of ' || key", "user = ?1 AND key = ?2", "user, key", 2 },
+	{ "store", OL_ROW_STORE, "key", { "key" } },
+	{ "blobs", OL_ROW_BLOBS, "digest", { "id" } },
+	{ "edges", OL_ROW_EDGES, "parent || ' to ' || child", { "parent", "child" } },
+	{ "layers", OL_ROW_LAYERS, "key", { "id" } },
+	{ "names", OL_ROW_NAMES, "coalesce(name, root)", { "id" } },
+	{ "leases", OL_ROW_LEASES, "id", { "id" } },
+	{ "lease_items", OL_ROW_LEASE_ITEMS, "lease || ' of ' || digest", { "lease", "digest" } },
+	{ "containers", OL_ROW_CONTAINERS, "id", { "id" } },
+	{ "mounts", OL_ROW_MOUNTS, "id", { "id" } },
+	{ "uses", OL_ROW_USES, "user || ' of ' || key", { "user", "key" } },
 };
 
 uint64_t ol_row_sum_add(uint64_t sum, const void *data, size_t size)

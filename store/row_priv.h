@@ -36,11 +36,9 @@
 /* One table, for those who treat all alike (check, repair). */
 typedef struct ol_table {
 	const char *name;
-	const char *row;   /* OL_ROW_… */
-	const char *key;   /* SQL: what a person knows the row by, as text */
-	const char *where; /* SQL: its primary key, with parameters ?1 and, if there are two, ?2 */
-	const char *ids;   /* SQL: the columns of that key */
-	int id_count;
+	const char *row;    /* OL_ROW_… */
+	const char *key;    /* SQL: what a person knows the row by, as text */
+	const char *ids[2]; /* the columns of its primary key, which the row begins with; or NULL */
 } ol_table;
 #define OL_TABLE_COUNT 10
 extern const ol_table ol_tables[OL_TABLE_COUNT];

@@ -42,7 +42,7 @@
 #include "base/alloc.h"
 #include "base/file.h"
 #include "base/limits.h"
-#include "store/row_priv.h"
+#include "store/row_mend_priv.h"
 
 static const char layout[] = "{\"imageLayoutVersion\":\"1.0.0\"}";
 
@@ -146,8 +146,14 @@ static int create_or_migrate(ol_store *store, ol_error *err)
 static int open_database(ol_store *store, ol_error *err)
 {
 	int64_t version = 0;
-	int rc = ol_db_open(&store->reader, store->db_path, store->read_only, err);
+	int rc = OL_OK;
 
+	if (!store->read_only && ol_has_orphaned_files(store)) {
+		(void)ol_fail(
+			err, OL_ECORRUPT, "the database orlop.db is missing from %s", store->root);
+		return ol_hint(err, OL_ECORRUPT, "run `orlop check --repair` to make it again");
+	}
+	rc = ol_db_open(&store->reader, store->db_path, store->read_only, err);
 	if (rc == OL_OK)
 		rc = ol_schema_version(&store->reader, &version, err);
 	if (rc < 0)
@@ -181,6 +187,26 @@ static int read_id(ol_store *store, ol_error *err)
 	if (rc == OL_OK && ol_hex_parse(ol_view_of(store->id), bytes, sizeof bytes) < 0)
 		rc = ol_fail(err, OL_ECORRUPT, "the database has no usable store id");
 	return rc;
+}
+
+/* Between a repair's beginning and its end the database does not say all it should. */
+static int refuse_unfinished(ol_store *store, ol_error *err)
+{
+	if (!ol_store_is_rebuilding(store))
+		return OL_OK;
+	(void)ol_fail(err, OL_ECORRUPT, "a repair of the store was begun and is not finished");
+	return ol_hint(err, OL_ECORRUPT, "run `orlop check --repair` to finish it");
+}
+
+/* The log may be switched off: a database that was made again comes without. */
+static int finish_rescue(ol_store *store, const ol_mender *mender, ol_error *err)
+{
+	const int rc =
+		sqlite3_exec(store->reader.handle, "PRAGMA journal_mode = WAL", NULL, NULL, NULL);
+
+	if (rc != SQLITE_OK)
+		return ol_db_fail(&store->reader, rc, "open", err);
+	return ol_store_is_rebuilding(store) ? ol_readopt_blobs(store, mender, err) : OL_OK;
 }
 
 static int read_boot_id(ol_store *store, const char *given, ol_error *err)
@@ -239,14 +265,21 @@ static ol_store *store_new(bool read_only)
 int ol_store_open(const ol_store_options *options, ol_store **out, ol_error *err)
 {
 	ol_auto(ol_store_close) ol_store *store = store_new(options->read_only);
-	int rc = open_root(store, options, err);
+	const ol_mender *mender = options->mender;
+	int rc = mender && options->read_only
+			 ? ol_fail(err, OL_EINVAL, "a store that is read-only cannot be mended")
+			 : open_root(store, options, err);
 
 	if (rc == OL_OK)
 		rc = read_boot_id(store, options->boot_id, err);
 	if (rc == OL_OK)
 		rc = open_folders(store, err);
+	if (rc == OL_OK && mender)
+		rc = ol_rescue(store, mender, err);
 	if (rc == OL_OK)
 		rc = open_database(store, err);
+	if (rc == OL_OK)
+		rc = mender ? finish_rescue(store, mender, err) : refuse_unfinished(store, err);
 	if (rc == OL_OK)
 		rc = read_id(store, err);
 	if (rc == OL_OK)

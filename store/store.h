@@ -25,11 +25,13 @@ typedef struct ol_store_options {
 	 * NULL: root/run */
 	const char *run_root;
 	const char *boot_id; /* NULL: /proc/sys/kernel/random/boot_id; else for tests */
-	bool read_only;      /* no folder is made; OL_ENOTFOUND when there is no store */
+	/* NULL: what is damaged is refused; else it is mended first (store/mend.h) */
+	const struct ol_mender *mender;
+	bool read_only; /* no folder is made; OL_ENOTFOUND when there is no store */
 } ol_store_options;
 
-/* OL_EUNSUPPORTED: made by a newer orlop. OL_ECORRUPT: the database cannot be read; the hint says
- * what to do. */
+/* OL_EUNSUPPORTED: made by a newer orlop. OL_ECORRUPT: the database cannot be read, or a repair of
+ * it was begun and not finished; the hint says what to do. */
 int ol_store_open(const ol_store_options *options, ol_store **out, ol_error *err);
 void ol_store_close(ol_store *store);
 OL_DEFINE_AUTO(ol_store, ol_store_close)

@@ -122,6 +122,9 @@ extern const int ol_schema_newest;
  * end it. */
 int ol_root_lock(ol_store *store, int *fd, ol_error *err);
 
+/* rescue.c: there is no database, but there are files that it told of. */
+bool ol_has_orphaned_files(ol_store *store);
+
 /* A list left a damaged row out. */
 void ol_passed_over(ol_store *store);
 

@@ -1,0 +1,1 @@
+orlop_test(mend orlop_store)
