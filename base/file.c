@@ -101,6 +101,26 @@ int ol_dir_open(int dir_fd, const char *path, int *out, ol_error *err)
 	return OL_OK;
 }
 
+bool ol_dir_is_empty(int dir_fd, const char *path)
+{
+	int fd = openat(dir_fd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	bool empty = true;
+
+	if (!dir) {
+		empty = fd < 0 && errno == ENOENT;
+		if (fd >= 0)
+			(void)close(fd);
+		return empty;
+	}
+	errno = 0;
+	for (struct dirent *entry = readdir(dir); entry && empty; entry = readdir(dir))
+		empty = strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0;
+	empty = empty && errno == 0;
+	(void)closedir(dir);
+	return empty;
+}
+
 /* Makes one name after the other; those that are there are left as they are. */
 int ol_mkdirs(int dir_fd, const char *path, mode_t mode, ol_error *err)
 {

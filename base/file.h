@@ -39,6 +39,8 @@ int ol_publish_move(
 int ol_mkdirs(int dir_fd, const char *path, mode_t mode, ol_error *err);
 /* A directory's descriptor (O_PATH not set: it can be fsynced and listed). */
 int ol_dir_open(int dir_fd, const char *path, int *out, ol_error *err);
+/* Whether there is nothing in it; true when it is not there, false when that cannot be told. */
+bool ol_dir_is_empty(int dir_fd, const char *path);
 /* rm -rf beneath dir_fd, without following links or crossing into another file system. Nothing
  * there is OK. */
 int ol_remove_tree(int dir_fd, const char *path, ol_error *err);

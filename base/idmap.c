@@ -1,9 +1,14 @@
 #include "base/idmap.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
+#include <pwd.h>
 #include <string.h>
 
+#include "base/file.h"
+
 #define ID_END UINT32_MAX /* (uid_t)-1 means "none": ids end before it */
+#define NO_ID  UINT32_MAX
 
 struct cursor {
 	const char *text, *at;
@@ -40,7 +45,7 @@ static int read_colon(struct cursor *c, ol_error *err)
 	return OL_OK;
 }
 
-static int read_extent(struct cursor *c, ol_idmap_extent *out, ol_error *err)
+static int read_extent(struct cursor *c, ol_id_range *out, ol_error *err)
 {
 	int rc = read_number(c, &out->inside, err);
 
@@ -67,36 +72,36 @@ static bool meet(uint32_t a, uint32_t a_count, uint32_t b, uint32_t b_count)
 }
 
 /* Extents up to what is no comma. */
-static int read_map(struct cursor *c, ol_idmap_ids *out, ol_error *err)
+static int read_map(struct cursor *c, ol_id_map *out, ol_error *err)
 {
 	for (;;) {
-		ol_idmap_extent extent = { 0 };
+		ol_id_range extent = { 0 };
 		int rc;
 
-		if (out->count == OL_IDMAP_EXTENTS_MAX)
+		if (out->count == OL_IDMAP_RANGES_MAX)
 			return ol_fail(err, OL_ELIMIT, "an id map has at most %d ranges",
-				OL_IDMAP_EXTENTS_MAX);
+				OL_IDMAP_RANGES_MAX);
 		rc = read_extent(c, &extent, err);
 		if (rc < 0)
 			return rc;
 		for (size_t i = 0; i < out->count; i++) {
-			const ol_idmap_extent *e = &out->extents[i];
+			const ol_id_range *e = &out->ranges[i];
 
 			if (meet(e->inside, e->count, extent.inside, extent.count) ||
 				meet(e->outside, e->count, extent.outside, extent.count))
 				return refuse(c, "a range that another one meets", err);
 		}
-		out->extents[out->count++] = extent;
+		out->ranges[out->count++] = extent;
 		if (*c->at != ',')
 			return OL_OK;
 		c->at++;
 	}
 }
 
-int ol_idmap_ids_parse(const char *text, ol_idmap_ids *out, ol_error *err)
+int ol_idmap_parse_ids(const char *text, ol_id_map *out, ol_error *err)
 {
 	struct cursor c = { text, text };
-	ol_idmap_ids map = { .count = 0 };
+	ol_id_map map = { .count = 0 };
 	int rc = read_map(&c, &map, err);
 
 	if (rc < 0)
@@ -129,45 +134,57 @@ int ol_idmap_parse(const char *text, ol_idmap *out, ol_error *err)
 	return OL_OK;
 }
 
-void ol_idmap_ids_format(const ol_idmap_ids *map, ol_str *out)
+static int read_ranges(const char *path, const char *name, ol_id_map *out, ol_error *err)
+{
+	ol_auto_buf ol_buf text = OL_BUF(OL_CONFIG_FILE_BYTES_MAX);
+	const struct passwd *user = getpwnam(name);
+	int rc = ol_file_read(AT_FDCWD, path, false, &text, err);
+
+	/* Without a user of the name (podman's "containers" is none) only the name can match. */
+	if (rc == OL_OK)
+		rc = ol_subid_parse(
+			ol_buf_view(&text), name, user ? user->pw_uid : NO_ID, out, err);
+	if (rc < 0 && rc != OL_ENOTFOUND)
+		return ol_wrap(err, rc, "%s", path);
+	if (out->count > OL_IDMAP_RANGES_MAX)
+		return ol_fail(err, OL_ELIMIT, "%s has more than %d ranges for %.100s", path,
+			OL_IDMAP_RANGES_MAX, name);
+	if (out->count > 0)
+		return OL_OK;
+	ol_fail(err, OL_ENOTFOUND, "%s has no range for %.100s", path, name);
+	return ol_hint(err, OL_ENOTFOUND, "add a line \"%.100s:100000:65536\"", name);
+}
+
+int ol_idmap_of_user(const char *name, ol_idmap *out, ol_error *err)
+{
+	ol_idmap map = { .uids = { .count = 0 }, .gids = { .count = 0 } };
+	int rc = read_ranges("/etc/subuid", name, &map.uids, err);
+
+	if (rc == OL_OK)
+		rc = read_ranges("/etc/subgid", name, &map.gids, err);
+	if (rc == OL_OK)
+		*out = map;
+	return rc;
+}
+
+static void format_ids(const ol_id_map *map, ol_str *out)
 {
 	for (size_t i = 0; i < map->count; i++)
 		(void)ol_str_addf(out, "%s%" PRIu32 ":%" PRIu32 ":%" PRIu32, i ? "," : "",
-			map->extents[i].inside, map->extents[i].outside, map->extents[i].count);
+			map->ranges[i].inside, map->ranges[i].outside, map->ranges[i].count);
 }
 
-static bool is_same(const ol_idmap_ids *a, const ol_idmap_ids *b)
+static bool is_same(const ol_id_map *a, const ol_id_map *b)
 {
 	return a->count == b->count &&
-	       (a->count == 0 ||
-		       memcmp(a->extents, b->extents, a->count * sizeof a->extents[0]) == 0);
+	       (a->count == 0 || memcmp(a->ranges, b->ranges, a->count * sizeof a->ranges[0]) == 0);
 }
 
 void ol_idmap_format(const ol_idmap *map, ol_str *out)
 {
-	ol_idmap_ids_format(&map->uids, out);
+	format_ids(&map->uids, out);
 	if (is_same(&map->uids, &map->gids))
 		return;
 	(void)ol_str_addc(out, ':');
-	ol_idmap_ids_format(&map->gids, out);
-}
-
-void ol_idmap_ids_lines(const ol_idmap_ids *map, ol_str *out)
-{
-	for (size_t i = 0; i < map->count; i++)
-		(void)ol_str_addf(out, "%" PRIu32 " %" PRIu32 " %" PRIu32 "\n",
-			map->extents[i].inside, map->extents[i].outside, map->extents[i].count);
-}
-
-bool ol_idmap_ids_outside(const ol_idmap_ids *map, uint32_t inside, uint32_t *out)
-{
-	for (size_t i = 0; i < map->count; i++) {
-		const ol_idmap_extent *e = &map->extents[i];
-
-		if (inside < e->inside || inside - e->inside >= e->count)
-			continue;
-		*out = e->outside + (inside - e->inside);
-		return true;
-	}
-	return false;
+	format_ids(&map->gids, out);
 }

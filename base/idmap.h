@@ -10,38 +10,23 @@
  *	0:100000:1000,1000:1000:1          all but one
  *	0:100000:65536:0:200000:65536      groups elsewhere
  */
-#include <stdbool.h>
-#include <stdint.h>
-
-#include "base/error.h"
+#include "base/id_map.h"
 #include "base/limits.h"
-#include "base/str.h"
-
-typedef struct ol_idmap_extent {
-	uint32_t inside, outside, count; /* none of them reaches 2^32 - 1, which is no id */
-} ol_idmap_extent;
-
-/* No id stands in two extents, on either side. */
-typedef struct ol_idmap_ids {
-	ol_idmap_extent extents[OL_IDMAP_EXTENTS_MAX];
-	size_t count;
-} ol_idmap_ids;
 
 typedef struct ol_idmap {
-	ol_idmap_ids uids, gids; /* both empty: nothing is mapped */
+	ol_id_map uids, gids; /* both empty: nothing is mapped */
 } ol_idmap;
 
-/* OL_EINVAL says what was expected and at which byte, OL_ELIMIT that there are too many extents.
- * *out is untouched on failure. */
-int ol_idmap_ids_parse(const char *text, ol_idmap_ids *out, ol_error *err);
+/* OL_EINVAL says what was expected and at which byte, OL_ELIMIT that there are more than
+ * OL_IDMAP_RANGES_MAX ranges. No id stands in two of them, on either side. *out is untouched on
+ * failure. */
 int ol_idmap_parse(const char *text, ol_idmap *out, ol_error *err);
+int ol_idmap_parse_ids(const char *text, ol_id_map *out, ol_error *err); /* one MAP */
+/* A user's ranges of /etc/subuid and /etc/subgid, one behind the other from 0 on. OL_ENOTFOUND: it
+ * has none. */
+int ol_idmap_of_user(const char *name, ol_idmap *out, ol_error *err);
 /* As it is parsed; what has the groups mapped as the users has one map. */
-void ol_idmap_ids_format(const ol_idmap_ids *map, ol_str *out);
 void ol_idmap_format(const ol_idmap *map, ol_str *out);
-/* user_namespaces(7), /proc/PID/uid_map: a line an extent. */
-void ol_idmap_ids_lines(const ol_idmap_ids *map, ol_str *out);
-/* The id of the host; false where the container's has none. */
-bool ol_idmap_ids_outside(const ol_idmap_ids *map, uint32_t inside, uint32_t *out);
 
 static inline bool ol_idmap_is_set(const ol_idmap *map)
 {

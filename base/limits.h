@@ -86,6 +86,6 @@
 #define OL_RANGE_MAP_BYTES_MAX ((size_t)1 << 20)
 
 /* Ranges of an id map: a few in practice; the kernel takes 340. */
-#define OL_IDMAP_EXTENTS_MAX 64
+#define OL_IDMAP_RANGES_MAX 64
 /* What a row of names says of its image in short, so that a list need not open any document. */
 #define OL_SUMMARY_BYTES_MAX ((size_t)4 << 10)

@@ -22,6 +22,7 @@ const ol_command *const *ol_commands(void)
 		&ol_command_rm,
 		&ol_command_mount,
 		&ol_command_umount,
+		&ol_command_mounts,
 		&ol_command_bundle,
 		&ol_command_unshare,
 		&ol_command_login,

@@ -240,6 +240,41 @@ static int choose_environment(ol_bundle *bundle, const ol_bundle_input *input, o
 	return ol_environment_make(&env, bundle->arena, &bundle->env, err);
 }
 
+static const ol_idmap *copy_idmap(ol_bundle *bundle, const ol_idmap *map)
+{
+	ol_idmap *copy;
+
+	if (!ol_idmap_is_set(map))
+		return NULL;
+	copy = ol_arena_alloc(bundle->arena, sizeof *copy);
+	*copy = *map;
+	return copy;
+}
+
+/* What the container is run as must have a place in its user namespace, and so must the groups that
+ * may ping, or the kernel refuses. */
+static int check_ids(ol_bundle *bundle, ol_error *err)
+{
+	const ol_user *user = &bundle->user;
+	ol_autofree char *groups = NULL;
+
+	if (!bundle->idmap)
+		return OL_OK;
+	if (!ol_id_map_has(&bundle->idmap->uids, 0) || !ol_id_map_has(&bundle->idmap->gids, 0))
+		return ol_fail(err, OL_EINVAL, "the id map has no place for user and group 0");
+	if (!ol_id_map_has(&bundle->idmap->uids, user->uid))
+		return ol_fail(err, OL_EINVAL, "the id map has no place for user %u", user->uid);
+	if (!ol_id_map_has(&bundle->idmap->gids, user->gid))
+		return ol_fail(err, OL_EINVAL, "the id map has no place for group %u", user->gid);
+	for (size_t i = 0; i < user->group_count; i++)
+		if (!ol_id_map_has(&bundle->idmap->gids, user->groups[i]))
+			return ol_fail(err, OL_EINVAL, "the id map has no place for group %u",
+				user->groups[i]);
+	groups = ol_text("0 %" PRIu32, ol_id_map_last(&bundle->idmap->gids));
+	bundle->ping_groups = ol_arena_strdup(bundle->arena, groups);
+	return OL_OK;
+}
+
 static void copy_flags(ol_bundle *bundle, const ol_bundle_input *input)
 {
 	const ol_container_options *o = input->options;
@@ -248,6 +283,7 @@ static void copy_flags(ol_bundle *bundle, const ol_bundle_input *input)
 	bundle->rootfs_path = ol_arena_strdup(bundle->arena, input->rootfs_path);
 	bundle->files_dir = ol_arena_strdup(bundle->arena, input->files_dir);
 	bundle->network = o->network;
+	bundle->idmap = copy_idmap(bundle, o->idmap);
 	bundle->tty = o->tty;
 	bundle->interactive = o->interactive;
 	bundle->init = o->init;
@@ -272,6 +308,8 @@ static int fill(ol_bundle *bundle, const ol_bundle_input *input, ol_error *err)
 		rc = choose_user(bundle, input, err);
 	if (rc == OL_OK)
 		rc = ol_unprivileged_user(bundle, input->options, err);
+	if (rc == OL_OK)
+		rc = check_ids(bundle, err);
 	if (rc == OL_OK)
 		rc = choose_environment(bundle, input, err);
 	if (rc == OL_OK)

@@ -198,12 +198,15 @@ static ol_json *resources_json(const ol_bundle *bundle)
 
 static ol_json *namespaces_json(const ol_bundle *bundle, ol_cgroup_kind kind)
 {
-	static const char *const types[] = { "mount", "uts", "pid", "ipc", "network", "cgroup" };
+	static const char *const types[] = { "user", "mount", "uts", "pid", "ipc", "network",
+		"cgroup" };
 	ol_json *array = ol_json_array();
 
 	for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
 		ol_json *object;
 
+		if (strcmp(types[i], "user") == 0 && !bundle->idmap)
+			continue;
 		if (strcmp(types[i], "network") == 0 && bundle->network == OL_NETWORK_HOST)
 			continue;
 		/* As Docker: on v1 the container sees the host's names of its groups. */
@@ -237,6 +240,21 @@ static ol_json *devices_json(const ol_bundle *bundle)
 	return array;
 }
 
+static ol_json *map_json(const ol_id_map *ids)
+{
+	ol_json *array = ol_json_array();
+
+	for (size_t i = 0; i < ids->count; i++) {
+		ol_json *object = ol_json_object();
+
+		ol_json_set_int(object, "containerID", ids->ranges[i].inside);
+		ol_json_set_int(object, "hostID", ids->ranges[i].outside);
+		ol_json_set_int(object, "size", ids->ranges[i].count);
+		ol_json_push(array, object);
+	}
+	return array;
+}
+
 static ol_json *linux_json(const ol_bundle *bundle, ol_cgroup_kind kind)
 {
 	ol_autofree char *group = ol_text("/orlop/%s", bundle->id);
@@ -254,6 +272,10 @@ static ol_json *linux_json(const ol_bundle *bundle, ol_cgroup_kind kind)
 		ol_json_set_text(object, "cgroupsPath", group);
 	}
 	ol_json_set(object, "namespaces", namespaces_json(bundle, kind));
+	if (bundle->idmap) {
+		ol_json_set(object, "uidMappings", map_json(&bundle->idmap->uids));
+		ol_json_set(object, "gidMappings", map_json(&bundle->idmap->gids));
+	}
 	if (bundle->device_count > 0)
 		ol_json_set(object, "devices", devices_json(bundle));
 	if (bundle->seccomp)

@@ -107,6 +107,16 @@ static void add_hosts_sys(ol_bundle *bundle)
 	add(bundle, (ol_bundle_mount){ "/sys", "bind", "/sys", options, false });
 }
 
+/* The group of terminals, where the container's user namespace has it not: the kernel would refuse.
+ */
+static bool needs_group(const ol_bundle *bundle, const char *option)
+{
+	uint32_t outside;
+
+	return bundle->idmap && strcmp(option, "gid=5") == 0 &&
+	       !ol_id_map_outside(&bundle->idmap->gids, 5, &outside);
+}
+
 static void add_defaults(ol_bundle *bundle, const ol_container_options *options)
 {
 	uint64_t shm = options->shm_bytes ? options->shm_bytes : SHM_BYTES_DEFAULT;
@@ -118,7 +128,7 @@ static void add_defaults(ol_bundle *bundle, const ol_container_options *options)
 		if (is_asked(options, defaults[i].target))
 			continue;
 		for (const char *const *option = defaults[i].options; *option; option++)
-			if (ol_unprivileged_takes(bundle, *option))
+			if (ol_unprivileged_takes(bundle, *option) && !needs_group(bundle, *option))
 				list[count++] = *option;
 		if (defaults[i].ro_unless_privileged && !bundle->privileged)
 			list[count++] = "ro";

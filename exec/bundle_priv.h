@@ -53,6 +53,7 @@ struct ol_bundle {
 	const char *note;        /* NULL, or what is done without, in one line */
 	ol_bundle_limits limits;
 	ol_network network;
+	const ol_idmap *idmap; /* the arena's; NULL: no user namespace */
 	bool tty, interactive, init, read_only, privileged, no_new_privileges;
 	bool for_runtime; /* --init needs a file then */
 };

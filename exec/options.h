@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/idmap.h"
+
 typedef struct ol_mount_option {
 	const char *type;   /* "bind", "tmpfs" */
 	const char *source; /* absolute, for bind */
@@ -51,4 +53,6 @@ typedef struct ol_container_options {
 	int64_t pids_limit; /* 0: not said; -1: no limit */
 	uint64_t shm_bytes; /* 0: 64 MiB */
 	ol_network network;
+	/* a user namespace with these ids, for another runtime to make: NULL: none */
+	const ol_idmap *idmap;
 } ol_container_options;

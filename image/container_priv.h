@@ -1,5 +1,6 @@
 #pragma once
 
+#include "image/expose.h"
 #include "image/run.h"
 #include "image/session_priv.h"
 #include "snapshot/rootfs.h"
@@ -15,10 +16,12 @@ char *ol_container_name_of(const char *id);
 /* An image's layers, ready to be mounted, and the folder of whoever mounts them. */
 typedef struct ol_staging {
 	ol_layer_stack stack;
-	int dir_fd;   /* containers/<id>/ */
-	char *dir;    /* owned: its absolute path */
-	char *rootfs; /* owned: where the root is mounted */
-	bool held;    /* the layers are mounted under the run root, in our name */
+	int dir_fd;            /* containers/<id>/ */
+	char *dir;             /* owned: its absolute path */
+	char *rootfs;          /* owned: where the root is mounted */
+	bool held;             /* the layers are mounted under the run root, in our name */
+	const char *source;    /* lent; what the mount is called, NULL: as containers' are */
+	const ol_idmap *idmap; /* lent; how owners are shown, NULL: as they are */
 } ol_staging;
 /* rootfs NULL: <dir>/rootfs. */
 int ol_staging_open(ol_session *session, const char *id, const ol_config *config,
@@ -37,7 +40,9 @@ typedef struct ol_mounted {
 } ol_mounted;
 void ol_mounted_done(ol_mounted *mounted);
 /* Makes an image visible at options->dir, a directory that exists or whose parent does, and records
- * it. */
+ * it. Under ol_mounts_lock, as is the next one. */
 int ol_mount_image(ol_session *session, const ol_image *image, const ol_expose_options *options,
-	ol_mounted *out, ol_error *err);
-int ol_unmount_image(ol_session *session, const ol_mount_info *info, ol_error *err);
+	bool bundle, ol_mounted *out, ol_error *err);
+/* Unmounts, and forgets all of it unless it was written into and remove is not asked for. */
+int ol_unmount_image(ol_session *session, const ol_mount_info *info, ol_mount_state state,
+	bool remove, ol_error *err);

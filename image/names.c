@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "image/expose.h"
 #include "image/session_priv.h"
 #include "store/gc.h"
 #include "store/name.h"
@@ -84,6 +85,8 @@ struct owners {
 	char **names; /* owned */
 	size_t count, cap;
 	char *container; /* owned; the short id of one that uses it */
+	char *mount;     /* owned; where it is mounted, or what was written over it is kept */
+	bool mounted, gone;
 };
 
 static int see_name(void *ctx, const ol_name_info *info, ol_error *err)
@@ -108,12 +111,30 @@ static int see_container(void *ctx, const ol_container_info *info, ol_error *err
 	return OL_OK;
 }
 
+/* One that is gone, with nothing written, is only waiting for gc. */
+static int see_mount(void *ctx, const ol_mount_info *info, ol_mount_state state, ol_error *err)
+{
+	struct owners *owners = ctx;
+
+	(void)err;
+	if (owners->mount || !ol_digest_eq(&info->config, owners->config))
+		return OL_OK;
+	if (state == OL_MOUNT_GONE && !info->writable) {
+		owners->gone = true;
+		return OL_OK;
+	}
+	owners->mount = ol_strdup(info->target);
+	owners->mounted = state != OL_MOUNT_GONE && state != OL_MOUNT_UNMOUNTED;
+	return OL_OK;
+}
+
 static void owners_done(struct owners *owners)
 {
 	for (size_t i = 0; i < owners->count; i++)
 		free(owners->names[i]);
 	free(owners->names);
 	free(owners->container);
+	free(owners->mount);
 }
 
 struct removal {
@@ -131,6 +152,15 @@ static void say(const struct removal *removal, bool untagged, const char *text)
 
 static int refuse_use(const struct owners *owners, const char *name, ol_error *err)
 {
+	if (!owners->container) {
+		ol_fail(err, OL_EBUSY, "unable to remove %.255s: %s %.200s", name,
+			owners->mounted ? "it is mounted at"
+					: "what was written over it is kept for",
+			owners->mount);
+		return ol_hint(err, OL_EBUSY,
+			"end that with `orlop umount%s %.120s`, or force it with -f",
+			owners->mounted ? "" : " --rm", owners->mount);
+	}
 	ol_fail(err, OL_EBUSY, "unable to remove %.255s: container %s is using it", name,
 		owners->container);
 	return ol_hint(err, OL_EBUSY,
@@ -163,6 +193,8 @@ static int drop(const struct removal *removal, const ol_image *image, const stru
 		rc = ol_name_remove_root(session->store, &image->root, err);
 	if (rc == OL_ENOTFOUND)
 		rc = OL_OK;
+	if (rc == OL_OK && owners->gone)
+		rc = ol_sweep_mounts(session, err);
 	if (rc == OL_OK)
 		rc = ol_gc(session->store, session->options.cancel, &gone, err);
 	if (rc == OL_OK)
@@ -183,12 +215,14 @@ static int remove_found(const struct removal *removal, const char *name, const o
 	rc = ol_name_each(store, see_name, owners, err);
 	if (rc == OL_OK)
 		rc = ol_container_each(store, see_container, owners, err);
+	if (rc == OL_OK)
+		rc = ol_list_mounts(removal->session, see_mount, owners, err);
 	if (rc < 0)
 		return rc;
 	/* A name of several just goes, whoever uses the image. */
 	if (by_tag && owners->count > 1)
 		return untag(removal, full.text, err);
-	if (owners->container && !removal->force)
+	if ((owners->container || owners->mount) && !removal->force)
 		return refuse_use(owners, name, err);
 	if (!by_tag && owners->count > 1 && !removal->force) {
 		ol_fail(err, OL_EBUSY, "unable to remove %.255s: it has %zu names", name,

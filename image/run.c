@@ -19,6 +19,7 @@
 #include <sched.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -331,32 +332,59 @@ static int take_folder(const char *dir, int *dir_fd, char **path, ol_error *err)
 	return OL_OK;
 }
 
+/* A runtime in a user namespace comes to the root file system as somebody else. */
+static int open_to_others(const struct bundle_place *place, ol_error *err)
+{
+	return fchmod(place->dir_fd, 0711) < 0 ? ol_fail_sys(err, "%s", place->dir) : OL_OK;
+}
+
+static int fill_folder(ol_session *session, const ol_run_options *options, const ol_image *image,
+	struct bundle_place *place, ol_error *err)
+{
+	const ol_expose_options expose = { .image = options->image,
+		.dir = place->rootfs,
+		.writable = true,
+		.idmap = options->container.idmap };
+	ol_auto(ol_bundle_free) ol_bundle *bundle = NULL;
+	ol_mounted mounted = { .staging = { .dir_fd = -1 } };
+	ol_autofd int lock = -1;
+	int rc = ol_mounts_lock(session->store, true, &lock, err);
+
+	if (rc == OL_OK)
+		rc = ol_mount_image(session, image, &expose, true, &mounted, err);
+	if (rc < 0)
+		return rc;
+	place->id = mounted.info.id;
+	rc = make_bundle(session, place, options, image->config, &bundle, err);
+	if (rc == OL_OK && ol_idmap_is_set(expose.idmap))
+		rc = open_to_others(place, err);
+	if (rc < 0)
+		(void)ol_unmount_image(session, &mounted.info, OL_MOUNT_MOUNTED, true, NULL);
+	place->id = NULL;
+	ol_mounted_done(&mounted);
+	return rc;
+}
+
 int ol_make_bundle(
 	ol_session *session, const ol_run_options *options, const char *dir, ol_error *err)
 {
 	ol_autofree char *path = NULL, *rootfs = NULL;
-	ol_auto(ol_bundle_free) ol_bundle *bundle = NULL;
 	ol_autofd int dir_fd = -1;
-	ol_mounted mounted = { 0 };
 	ol_image image = { 0 };
-	int rc = find_or_pull(session, options, &image, err);
+	int rc = ol_sweep_mounts(session, err);
 
+	if (rc == OL_OK)
+		rc = find_or_pull(session, options, &image, err);
 	if (rc == OL_OK)
 		rc = take_folder(dir, &dir_fd, &path, err);
 	if (rc == OL_OK) {
 		rootfs = ol_text("%s/rootfs", path);
-		rc = ol_mount_image(session, &image,
-			&(ol_expose_options){
-				.image = options->image, .dir = rootfs, .writable = true },
-			&mounted, err);
-	}
-	if (rc == OL_OK) {
-		const struct bundle_place place = { rootfs, mounted.info.id, path, dir_fd, true };
-
-		rc = make_bundle(session, &place, options, image.config, &bundle, err);
-		if (rc < 0)
-			(void)ol_unmount_image(session, &mounted.info, NULL);
-		ol_mounted_done(&mounted);
+		rc = fill_folder(session, options, &image,
+			&(struct bundle_place){ .rootfs = rootfs,
+				.dir = path,
+				.dir_fd = dir_fd,
+				.for_runtime = true },
+			err);
 	}
 	ol_image_done(&image);
 	return rc;

@@ -33,17 +33,6 @@ int ol_inspect_container(ol_session *session, const char *name, ol_json **out, o
 /* rm: OL_EBUSY when it runs, unless force (which kills it). */
 int ol_remove_container(ol_session *session, const char *name, bool force, ol_error *err);
 
-/* mount REF [DIR]: *path (owned) is where. dir NULL: a folder under the run root. */
-typedef struct ol_expose_options {
-	const char *image, *dir;
-	const ol_platform *platform;
-	bool writable;
-} ol_expose_options;
-int ol_expose(ol_session *session, const ol_expose_options *options, char **path, ol_error *err);
-int ol_unexpose(ol_session *session, const char *target_or_image, ol_error *err);
-int ol_list_mounts(ol_session *session,
-	int (*call)(void *ctx, const ol_mount_info *info, ol_error *err), void *ctx, ol_error *err);
-
 /* bundle REF DIR: config.json and rootfs (mounted, writable) for any OCI runtime; `umount DIR` ends
  * it. */
 int ol_make_bundle(

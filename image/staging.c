@@ -72,6 +72,8 @@ static ol_rootfs_options rootfs_options(
 		.writable = writable,
 		.userxattr = session->rootless,
 		.held = stage->held,
+		.source = stage->source,
+		.idmap = stage->idmap,
 		.target = stage->rootfs,
 	};
 }

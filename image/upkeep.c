@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "exec/launch.h"
 #include "fetch/credentials.h"
+#include "image/expose.h"
 #include "image/rootless_priv.h"
 #include "image/session_priv.h"
 #include "snapshot/decode.h"
@@ -158,7 +159,7 @@ static int clean_dead(void *ctx, const ol_container_info *info, ol_error *err)
 
 int ol_collect(ol_session *session, ol_gc_result *out, ol_error *err)
 {
-	int rc = ol_rootfs_sweep(session->store, err);
+	int rc = ol_sweep_mounts(session, err);
 
 	if (rc == OL_OK)
 		rc = ol_container_each(session->store, clean_dead, NULL, err);

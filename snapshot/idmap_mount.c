@@ -11,16 +11,16 @@
 #include "base/file.h"
 #include "base/own.h"
 
-#define MAP_BYTES_MAX ((size_t)8 << 10) /* OL_IDMAP_EXTENTS_MAX lines of three numbers */
+#define MAP_BYTES_MAX ((size_t)8 << 10) /* OL_IDMAP_RANGES_MAX lines of three numbers */
 
-static int write_map(pid_t pid, const char *name, const ol_idmap_ids *ids, ol_error *err)
+static int write_map(pid_t pid, const char *name, const ol_id_map *ids, ol_error *err)
 {
 	ol_auto_str ol_str lines = OL_STR(MAP_BYTES_MAX);
 	ol_autofd int fd = -1;
 	char path[64];
 	int rc;
 
-	ol_idmap_ids_lines(ids, &lines);
+	ol_id_map_format(ids, &lines);
 	rc = ol_str_error(&lines, err);
 	if (rc < 0)
 		return rc;

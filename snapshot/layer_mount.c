@@ -11,6 +11,7 @@
 #include "base/fault.h"
 #include "base/file.h"
 #include "base/trace.h"
+#include "snapshot/mount_state.h"
 #include "snapshot/rootfs_priv.h"
 #include "store/use.h"
 
@@ -194,6 +195,8 @@ static void ids_done(struct ids *ids)
 
 struct users {
 	ol_store *store;
+	/* NULL: mounts are coming and going, so rows say nothing of their mounts */
+	const ol_mount_view *view;
 	struct ids alive, gone;
 };
 
@@ -214,13 +217,16 @@ static int see_container(void *ctx, const ol_container_info *info, ol_error *err
 	return OL_OK;
 }
 
-/* A mount lasts until it is ended, or the machine is. */
+/* A mount lasts until it is ended, by whomever, or the machine is. */
 static int see_mount(void *ctx, const ol_mount_info *info, ol_error *err)
 {
 	struct users *users = ctx;
+	bool alive = is_this_boot(users, info->boot_id);
 
 	(void)err;
-	ids_add(is_this_boot(users, info->boot_id) ? &users->alive : &users->gone, info->id);
+	if (alive && users->view)
+		alive = ol_mount_view_state(users->view, info) != OL_MOUNT_GONE;
+	ids_add(alive ? &users->alive : &users->gone, info->id);
 	return OL_OK;
 }
 
@@ -262,19 +268,50 @@ static void unmount_leftover(ol_store *store, const char *user_id)
 	(void)umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW);
 }
 
+static int drop_gone(struct users *users, ol_error *err)
+{
+	ol_store *store = users->store;
+	int rc = ol_container_each(store, see_container, users, err);
+
+	if (rc == OL_OK)
+		rc = ol_mount_each(store, see_mount, users, err);
+	if (rc == OL_OK)
+		rc = see_folders(users, err);
+	for (size_t i = 0; rc == OL_OK && i < users->gone.count; i++) {
+		rc = drop_user(store, users->gone.list[i], err);
+		unmount_leftover(store, users->gone.list[i]);
+	}
+	return rc;
+}
+
+static int count_mount(void *ctx, const ol_mount_info *info, ol_error *err)
+{
+	(void)info;
+	(void)err;
+	(*(size_t *)ctx)++;
+	return OL_OK;
+}
+
 static int drop_gone_users(ol_store *store, ol_error *err)
 {
 	struct users users = { .store = store };
-	int rc = ol_container_each(store, see_container, &users, err);
+	ol_mount_view view = { .boot_id = NULL };
+	ol_autofd int lock = -1;
+	size_t mounts = 0;
+	int rc = ol_mount_each(store, count_mount, &mounts, err);
 
-	if (rc == OL_OK)
-		rc = ol_mount_each(store, see_mount, &users, err);
-	if (rc == OL_OK)
-		rc = see_folders(&users, err);
-	for (size_t i = 0; rc == OL_OK && i < users.gone.count; i++) {
-		rc = drop_user(store, users.gone.list[i], err);
-		unmount_leftover(store, users.gone.list[i]);
+	if (rc == OL_OK && mounts > 0) {
+		rc = ol_mounts_lock(store, false, &lock, err);
+		if (rc == OL_OK)
+			rc = ol_mount_view_open(store, &view, err);
+		if (rc == OL_OK)
+			users.view = &view;
+		if (rc == OL_EBUSY)
+			rc = OL_OK;
 	}
+	if (rc == OL_OK)
+		rc = drop_gone(&users, err);
+	ol_mount_view_done(&view);
 	ids_done(&users.alive);
 	ids_done(&users.gone);
 	return rc;

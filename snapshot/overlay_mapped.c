@@ -149,8 +149,8 @@ int ol_overlay_mount_mapped(const ol_overlay_options *options, int place_fd, con
 	};
 	int rc;
 
-	if (!ol_idmap_ids_outside(&map->uids, 0, &m.uid) ||
-		!ol_idmap_ids_outside(&map->gids, 0, &m.gid)) {
+	if (!ol_id_map_outside(&map->uids, 0, &m.uid) ||
+		!ol_id_map_outside(&map->gids, 0, &m.gid)) {
 		ol_fail(err, OL_EINVAL,
 			"the id map has no place for user and group 0 of the container");
 		return ol_hint(err, OL_EINVAL, "begin it with 0, as in 0:100000:65536");

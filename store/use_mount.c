@@ -5,7 +5,7 @@
 #include "store/use_priv.h"
 
 #define COLUMNS OL_ROW_MOUNTS
-/* Two maps of OL_IDMAP_EXTENTS_MAX ranges, three numbers each. */
+/* Two maps of OL_IDMAP_RANGES_MAX ranges, three numbers each. */
 #define IDMAP_BYTES_MAX ((size_t)8 << 10)
 #define SELECTED        COLUMNS ", " OL_SOUND("mounts", OL_ROW_MOUNTS)
 

@@ -39,7 +39,7 @@ static void a_map_is_what_crun_and_podman_take(void **state)
 		{ "4294967295:0:1", "", OL_EINVAL },
 		{ "0:4294967295:1", "", OL_EINVAL },
 		{ "0:99999999999999999999999999:1", "", OL_EINVAL },
-		/* an id in two extents: inside, outside, among the groups */
+		/* an id in two ranges: inside, outside, among the groups */
 		{ "0:0:10,9:100:1", "", OL_EINVAL },
 		{ "0:0:10,20:9:1", "", OL_EINVAL },
 		{ "20:0:10,0:100:21", "", OL_EINVAL },
@@ -73,21 +73,21 @@ static void a_refusal_says_where(void **state)
 
 	(void)state;
 	OL_EACH (cases, c) {
-		ol_idmap_ids map;
+		ol_id_map map;
 		ol_error err = { 0 };
 
-		CHECK_INT(c->text, OL_EINVAL, ol_idmap_ids_parse(c->text, &map, &err));
+		CHECK_INT(c->text, OL_EINVAL, ol_idmap_parse_ids(c->text, &map, &err));
 		CHECK_STR(c->text, c->said, err.text);
 	}
 }
 
 static void a_map_of_one_kind_has_no_second(void **state)
 {
-	ol_idmap_ids map;
+	ol_id_map map;
 
 	(void)state;
-	CHECK_INT("one", OL_OK, ol_idmap_ids_parse("0:1:2", &map, NULL));
-	CHECK_INT("two", OL_EINVAL, ol_idmap_ids_parse("0:1:2:0:1:2", &map, NULL));
+	CHECK_INT("one", OL_OK, ol_idmap_parse_ids("0:1:2", &map, NULL));
+	CHECK_INT("two", OL_EINVAL, ol_idmap_parse_ids("0:1:2:0:1:2", &map, NULL));
 }
 
 static void ranges_are_counted(void **state)
@@ -96,7 +96,7 @@ static void ranges_are_counted(void **state)
 	ol_idmap map;
 
 	(void)state;
-	for (int i = 0; i < OL_IDMAP_EXTENTS_MAX; i++)
+	for (int i = 0; i < OL_IDMAP_RANGES_MAX; i++)
 		(void)ol_str_addf(&text, "%s%d:%d:1", i ? "," : "", i, i);
 	CHECK_INT("most", OL_OK, ol_idmap_parse(ol_str_text(&text), &map, NULL));
 	(void)ol_str_add(&text, ",1000:1000:1");
@@ -117,14 +117,14 @@ static void an_id_is_found_in_its_extent(void **state)
 		{ "its end", 22, 0, false },
 		{ "far", UINT32_MAX, 0, false },
 	};
-	ol_idmap_ids map;
+	ol_id_map map;
 
 	(void)state;
-	assert_int_equal(OL_OK, ol_idmap_ids_parse("0:100000:10,20:5:2", &map, NULL));
+	assert_int_equal(OL_OK, ol_idmap_parse_ids("0:100000:10,20:5:2", &map, NULL));
 	OL_EACH (cases, c) {
 		uint32_t outside = 0;
 
-		CHECK_INT(c->label, c->found, ol_idmap_ids_outside(&map, c->inside, &outside));
+		CHECK_INT(c->label, c->found, ol_id_map_outside(&map, c->inside, &outside));
 		CHECK_INT(c->label, c->outside, outside);
 	}
 }
@@ -132,11 +132,11 @@ static void an_id_is_found_in_its_extent(void **state)
 static void the_kernel_gets_lines(void **state)
 {
 	ol_auto_str ol_str text = OL_STR(8192);
-	ol_idmap_ids map;
+	ol_id_map map;
 
 	(void)state;
-	assert_int_equal(OL_OK, ol_idmap_ids_parse("0:100000:10,20:5:2", &map, NULL));
-	ol_idmap_ids_lines(&map, &text);
+	assert_int_equal(OL_OK, ol_idmap_parse_ids("0:100000:10,20:5:2", &map, NULL));
+	ol_id_map_format(&map, &text);
 	assert_string_equal("0 100000 10\n20 5 2\n", ol_str_text(&text));
 }
 

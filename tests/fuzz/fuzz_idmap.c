@@ -19,11 +19,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	ol_idmap_format(&again, &twice);
 	assert(strcmp(ol_str_text(&once), ol_str_text(&twice)) == 0);
 	for (size_t i = 0; i < map.uids.count; i++) {
-		const ol_idmap_extent *e = &map.uids.extents[i];
+		const ol_id_range *e = &map.uids.ranges[i];
 		uint32_t first = 0, last = 0;
 
-		assert(ol_idmap_ids_outside(&map.uids, e->inside, &first));
-		assert(ol_idmap_ids_outside(&map.uids, e->inside + (e->count - 1), &last));
+		assert(ol_id_map_outside(&map.uids, e->inside, &first));
+		assert(ol_id_map_outside(&map.uids, e->inside + (e->count - 1), &last));
 		assert(first == e->outside && last - first == e->count - 1);
 	}
 	return 0;
