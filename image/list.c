@@ -113,16 +113,18 @@ static void add(struct list *list, const ol_name_info *info, const ol_summary_en
 /* Takes the image, as its documents say it is. */
 static void add_image(struct list *list, const ol_name_info *info, ol_image *image)
 {
-	assert(image->config);
+	ol_config *config = ol_steal(&image->config);
+
+	assert(config);
 	add(list, info,
 		&(ol_summary_entry){
-			.platform = image->config->platform,
+			.platform = config->platform,
 			.manifest = image->manifest,
 			.config = image->config_digest,
-			.created = ol_time_seconds(image->config->created),
-			.size = ol_layers_bytes(list->session->store, image->config),
+			.created = ol_time_seconds(config->created),
+			.size = ol_layers_bytes(list->session->store, config),
 		},
-		ol_steal(&image->config));
+		config);
 	ol_image_done(image);
 }
 
