@@ -279,7 +279,7 @@ tree_of() { as "$1" "$WORK/orlop" unshare sh -ec 'd=$("$0" mount "$1"); "$2" "$d
 		rm -r m/bin
 		ls m/bin 2>/dev/null || echo gone
 		"$0" mount --format "{{.Target}} {{.Mode}}"
-		"$0" umount m
+		"$0" umount --rm m
 		ls -A m
 		rmdir m' "$WORK/orlop" "$REGISTRY/busybox"
 	[ "$status" -eq 0 ]
@@ -433,4 +433,20 @@ tree_of() { as "$1" "$WORK/orlop" unshare sh -ec 'd=$("$0" mount "$1"); "$2" "$d
 	user ranged pull -q "$FAKE/app"
 	user ranged logout "$FAKE"
 	fake_stop locked
+}
+
+@test "save and load: an archive is what it is for root" {
+	local other=$WORK/ranged/loaded
+	has ranged odd
+	(umask 077; user ranged save -o "$WORK/ranged/odd.tar" "$REGISTRY/odd")
+	user ranged save "$REGISTRY/odd" | cmp - "$WORK/ranged/odd.tar"
+	user ranged --root "$other" load -q -i "$WORK/ranged/odd.tar"
+	[ "$(user ranged --root "$other" inspect --format '{{.Id}}' "$REGISTRY/odd")" = "$(user ranged inspect --format '{{.Id}}' "$REGISTRY/odd")" ]
+	user ranged --root "$other" check
+	as ranged "$WORK/orlop" --root "$other" unshare true
+	user ranged --root "$other" run --rm --network none "$REGISTRY/odd" cat /srv/linked-across-layers
+	user ranged unshare rm -r "$other"
+	user single load -i "$WORK/ranged/odd.tar" && return 1 # not this user's to read
+	as single "$WORK/orlop" load < "$WORK/ranged/odd.tar"
+	user single check
 }
