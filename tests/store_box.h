@@ -188,14 +188,6 @@ static inline bool box_killed_at(
 	return WIFSIGNALED(status);
 }
 
-/* What a stranger's connection has for orlop_row_sum: no sum, so that no trigger renews one. */
-static inline void box_no_sum(sqlite3_context *context, int count, sqlite3_value **values)
-{
-	(void)count;
-	(void)values;
-	sqlite3_result_null(context);
-}
-
 static inline void box_exec(store_box *box, const char *sql, bool sums)
 {
 	char path[160];
@@ -203,10 +195,10 @@ static inline void box_exec(store_box *box, const char *sql, bool sums)
 
 	(void)snprintf(path, sizeof path, "%s/orlop.db", box->root);
 	CHECK_INT(sql, SQLITE_OK, sqlite3_open(path, &db));
-	CHECK_INT(sql, SQLITE_OK,
-		sums ? ol_row_sum_register(db)
-		     : sqlite3_create_function_v2(db, "orlop_row_sum", -1, SQLITE_UTF8, NULL,
-			       box_no_sum, NULL, NULL, NULL));
+	CHECK_INT(sql, SQLITE_OK, ol_row_sum_register(db));
+	if (!sums)
+		CHECK_INT(sql, SQLITE_OK,
+			sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, (int *)NULL));
 	CHECK_INT(sql, SQLITE_OK, sqlite3_exec(db, sql, NULL, NULL, NULL));
 	CHECK_INT(sql, SQLITE_OK, sqlite3_close(db));
 }

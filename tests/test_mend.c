@@ -47,9 +47,8 @@ static void open_raw(store_box *box, ol_db *db, bool sums)
 		sqlite3_exec(db->handle, "PRAGMA ignore_check_constraints = ON", NULL, NULL, NULL));
 	if (!sums)
 		CHECK_INT("no sums", SQLITE_OK,
-			sqlite3_create_function_v2(db->handle, "orlop_row_sum", -1,
-				SQLITE_UTF8 | SQLITE_INNOCUOUS, NULL, box_no_sum, NULL, NULL,
-				NULL));
+			sqlite3_db_config(
+				db->handle, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, (int *)NULL));
 }
 
 /* All rows of all tables but what counts changes, as text. */
