@@ -1,10 +1,13 @@
 #pragma once
 
-/* What the files of check share: check.c (bytes), check_rows.c (what rows say of each other, and
- * files without rows). */
+/*
+ * What the files of check share: check.c (in what order), check_bytes.c (hashing, by threads),
+ * check_resume.c (what an interrupted check had done), check_rows.c (what rows say of each other,
+ * and files without rows).
+ */
 #include "store/gc.h"
 #include "store/gc_priv.h"
-#include "store/store_priv.h"
+#include "store/row_priv.h"
 
 typedef struct ol_checker {
 	ol_store *store; /* lent, as is options */
@@ -12,11 +15,38 @@ typedef struct ol_checker {
 	uint64_t faults;
 } ol_checker;
 
-/* Tells one fault. hint NULL: pull again. */
-void ol_checker_found(ol_checker *checker, const char *what, const char *why, const char *hint);
+/* Tells one fault. hint NULL: repair. */
+void ol_checker_found(ol_checker *checker, const ol_finding *finding);
 
-/* The database as SQLite sees it, edges without parents, names without roots, rows that cannot be
- * read. */
+/* The database as SQLite sees it, checksums of rows, edges without parents, names without roots,
+ * rows that cannot be read. */
 int ol_check_rows(ol_checker *checker, ol_error *err);
 /* Files that no row knows: told as a note, since gc removes them and nobody reads them. */
 int ol_check_orphans(ol_checker *checker, ol_error *err);
+
+/* One blob, layer or chain. */
+typedef struct ol_check_task {
+	int64_t id;
+	ol_digest digest, index_digest;
+	uint64_t size;
+	ol_row_state state;
+	bool is_layer, is_chain, of_this_boot;
+	/* set by a worker */
+	bool done, wrong, skipped;
+	char why[160];
+} ol_check_task;
+
+typedef struct ol_check_tasks {
+	ol_check_task *list; /* owned */
+	size_t count, cap;
+} ol_check_tasks;
+
+int ol_check_bytes(ol_checker *checker, ol_error *err);
+
+/* check_resume.c: begins, or goes on with what was begun: tasks that were found sound then are
+ * taken out. *done: their bytes. */
+int ol_check_begin(ol_checker *checker, ol_check_tasks *tasks, uint64_t *done, ol_error *err);
+/* Remembers these as sound. What cannot be remembered is done again: only time. */
+void ol_check_remember(ol_checker *checker, const ol_check_task *const *tasks, size_t count);
+/* It came to its end: the next one begins anew. */
+void ol_check_end(ol_checker *checker);

@@ -3,9 +3,7 @@
 #include "base/alloc.h"
 #include "base/file.h"
 #include "store/check_priv.h"
-
-#define DAMAGED_DATABASE                                                                           \
-	"move orlop.db, orlop.db-wal and orlop.db-shm out of the store and pull the images again"
+#include "store/row_mend_priv.h"
 
 /* Findings are collected first: they are told without a lock. */
 struct found {
@@ -34,10 +32,16 @@ static void add(struct found *found, char *what, char *why)
 	found->why[found->count++] = why;
 }
 
-static void tell(ol_checker *checker, const struct found *found, const char *hint)
+static void tell(ol_checker *checker, const struct found *found, const char *kind)
 {
 	for (size_t i = 0; i < found->count; i++)
-		ol_checker_found(checker, found->what[i], found->why[i], hint);
+		ol_checker_found(checker,
+			&(ol_finding){ .kind = kind,
+				.what = found->what[i],
+				.why = found->why[i],
+				.path = strcmp(kind, "database") == 0 || strcmp(kind, "row") == 0
+						? "orlop.db"
+						: "" });
 }
 
 static char *column(sqlite3_stmt *stmt, int i)
@@ -73,30 +77,66 @@ static int check_integrity(ol_checker *checker, ol_error *err)
 	auto_found found = { 0 };
 	int rc = list_integrity(checker->store, &found, err);
 
-	tell(checker, &found, DAMAGED_DATABASE);
+	tell(checker, &found, "database");
 	return rc;
 }
 
-/* Rows that every other function would refuse. */
+static int list_unsound(ol_store *store, struct found *found, ol_error *err)
+{
+	ol_auto_db ol_db *db = ol_db_reader(store);
+	int rc = OL_OK;
+
+	for (size_t t = 0; rc == OL_OK && t < OL_TABLE_COUNT; t++) {
+		__attribute__((cleanup(ol_rows_done))) ol_rows rows = { 0 };
+
+		rc = ol_rows_read(db, &ol_tables[t], OL_ROWS_UNSOUND, &rows, err);
+		for (size_t i = 0; rc == OL_OK && i < rows.count; i++)
+			add(found, ol_text("row of %s for %s", ol_tables[t].name, rows.list[i].key),
+				ol_strdup("its checksum is wrong"));
+	}
+	return rc;
+}
+
+/* Rows that are as they were written, and make no sense all the same. */
 static int list_unreadable(ol_store *store, struct found *found, ol_error *err)
 {
 	ol_auto_db ol_db *db = ol_db_reader(store);
 	ol_auto_stmt sqlite3_stmt *stmt = NULL;
-	int rc = ol_db_query(db, err, &stmt,
-		"SELECT 'row ' || id || ' of blobs', digest, size FROM blobs"
-		" UNION ALL SELECT 'row ' || id || ' of layers', key, disk_bytes FROM layers"
-		" UNION ALL SELECT 'row ' || id || ' of layers', diff_id, tar_bytes FROM layers"
-		" UNION ALL SELECT 'row ' || id || ' of layers', index_digest, entries FROM layers"
-		" WHERE index_digest IS NOT NULL"
-		" UNION ALL SELECT 'row ' || id || ' of names', root, listed_size FROM names"
-		" UNION ALL SELECT 'row ' || id || ' of names', listed, 0 FROM names WHERE listed "
-		"IS NOT NULL"
-		" UNION ALL SELECT 'row ' || parent || ' of edges', parent, 0 FROM edges"
-		" UNION ALL SELECT 'row ' || parent || ' of edges', child, 0 FROM edges"
-		" UNION ALL SELECT 'row ' || id || ' of containers', root, 0 FROM containers"
-		" UNION ALL SELECT 'row ' || id || ' of mounts', root, 0 FROM mounts"
-		" UNION ALL SELECT 'row ' || user || ' of uses', key, 0 FROM uses",
-		"");
+	int
+		rc =
+			ol_db_query(db, err, &stmt,
+				"SELECT 'row of blobs for ' || digest, digest, size FROM blobs "
+				"WHERE " OL_SOUND("blobs",
+					OL_ROW_BLOBS) ""
+						      " UNION ALL "
+						      "SELECT 'row of layers for ' || key, key, "
+						      "disk_bytes "
+						      "FROM layers WHERE " OL_SOUND("layers", OL_ROW_LAYERS) ""
+													     " UNION ALL "
+													     "SELECT 'row of layers for ' "
+													     "|| key, diff_id, tar_bytes "
+													     "FROM layers WHERE " OL_SOUND(
+														     "layers",
+														     OL_ROW_LAYERS) ""
+																    " UNION ALL "
+																    "SELECT 'row of layers for ' || key, index_digest, entries FROM layers WHERE " OL_SOUND("layers", OL_ROW_LAYERS) " AND index_digest IS NOT NULL"
+																														     " UNION ALL "
+																														     "SELECT 'row of names for ' || coalesce(name, root), root, listed_size FROM names WHERE " OL_SOUND("names", OL_ROW_NAMES) ""
+																																													       " UNION ALL "
+																																													       "SELECT 'row of names for ' || coalesce(name, root), listed, 0 FROM names WHERE " OL_SOUND("names", OL_ROW_NAMES) " AND listed IS NOT NULL"
+																																																												 " UNION ALL "
+																																																												 "SELECT 'row of edges for ' || parent, parent, 0 FROM edges WHERE " OL_SOUND(
+																																																													 "edges",
+																																																													 OL_ROW_EDGES) ""
+																																																														       " UNION ALL "
+																																																														       "SELECT 'row of edges for ' || parent, child, 0 FROM edges WHERE " OL_SOUND("edges", OL_ROW_EDGES) ""
+																																																																											  " UNION ALL "
+																																																																											  "SELECT 'row of containers for ' || id, root, 0 FROM containers WHERE " OL_SOUND("containers", OL_ROW_CONTAINERS) ""
+																																																																																									    " UNION ALL "
+																																																																																									    "SELECT 'row of mounts for ' || id, root, 0 FROM mounts WHERE " OL_SOUND("mounts", OL_ROW_MOUNTS) ""
+																																																																																																					      " UNION ALL "
+																																																																																																					      "SELECT 'row of uses for ' || user, key, 0 FROM uses WHERE " OL_SOUND("uses", OL_ROW_USES) "",
+				"");
 
 	while (rc >= 0 && (rc = ol_db_step(db, stmt, err)) == 1) {
 		ol_error inner = { 0 };
@@ -134,16 +174,21 @@ static int list_broken_ties(ol_store *store, struct found *found, ol_error *err)
 
 int ol_check_rows(ol_checker *checker, ol_error *err)
 {
+	auto_found unsound = { 0 };
 	auto_found unreadable = { 0 };
 	auto_found ties = { 0 };
 	int rc = checker->options->quick ? OL_OK : check_integrity(checker, err);
 
 	if (rc == OL_OK)
-		rc = list_unreadable(checker->store, &unreadable, err);
-	tell(checker, &unreadable, DAMAGED_DATABASE);
+		rc = list_unsound(checker->store, &unsound, err);
+	tell(checker, &unsound, "row");
 	if (rc == OL_OK)
+		rc = list_unreadable(checker->store, &unreadable, err);
+	tell(checker, &unreadable, "row");
+	/* What damaged rows are tied to says nothing. */
+	if (rc == OL_OK && unsound.count == 0)
 		rc = list_broken_ties(checker->store, &ties, err);
-	tell(checker, &ties, NULL);
+	tell(checker, &ties, "image");
 	return rc;
 }
 

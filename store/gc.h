@@ -10,24 +10,32 @@ typedef struct ol_gc_result {
  * read snapshot, deletes in small batches; a pull, list or run goes on meanwhile. */
 int ol_gc(ol_store *store, const ol_cancel *cancel, ol_gc_result *out, ol_error *err);
 
-/* A finding of check: what is wrong with what. */
+/* A finding of check: what is wrong with what. Lent for the call. */
 typedef struct ol_finding {
+	const char *kind; /* "blob", "layer", "chain", "row", "edges", "image", "database" */
+	ol_digest digest; /* of the blob, layer or chain; else unset */
+	const char *path; /* of its file, in the store; or "" */
 	const char *what; /* "blob sha256:…", "layer sha256:…", "row …" */
 	const char *why;
 	const char *hint;
 } ol_finding;
 
-/* Re-hashes every blob and index, compares rows with files, edges with rows. Calls found for each
- * fault; *faults counts them. The verify callback, if any, checks a layer's tree (the dir driver's)
- * which the store itself knows nothing about. */
+/* Re-hashes every blob and index, compares rows with their checksums, with files and with each
+ * other. Calls found for each fault, from this thread; *faults counts them. One thread a processor
+ * hashes. A check that was stopped, however, goes on where it was when the next begins within a day
+ * and the same boot. */
 typedef struct ol_check_options {
 	const ol_cancel *cancel;
-	const ol_listener *listener;
+	const ol_listener *listener; /* OL_EVENT_PROGRESS: bytes */
 	void (*found)(void *ctx, const ol_finding *finding);
+	/* Checks a layer's tree (the dir driver's), which the store itself knows nothing about; or
+	 * NULL. Called from several threads. */
 	int (*verify_tree)(void *ctx, const ol_digest *key, bool is_chain, ol_error *err);
 	void *ctx;        /* of found */
 	void *verify_ctx; /* of verify_tree */
 	bool quick;       /* presence and sizes only */
+	bool restart;     /* all of it, whatever an earlier check has done */
 } ol_check_options;
 
+/* OL_ECANCELED. */
 int ol_check(ol_store *store, const ol_check_options *options, uint64_t *faults, ol_error *err);

@@ -1,3 +1,4 @@
+#include "base/clock.h"
 #include "store/use.h"
 #include "tests/store_box.h"
 
@@ -158,6 +159,23 @@ static void negative_count(store_box *box, const ol_digest *blob, const ol_diges
 	box_sql(box, "UPDATE layers SET tar_bytes = -1");
 }
 
+static void damage_row(store_box *box, const ol_digest *blob, const ol_digest *layer)
+{
+	(void)blob;
+	(void)layer;
+	box_harm(box, "UPDATE layers SET entries = entries + 1");
+}
+
+static void cut_index(store_box *box, const ol_digest *blob, const ol_digest *layer)
+{
+	char path[256];
+
+	(void)blob;
+	(void)snprintf(
+		path, sizeof path, "root/layers/%.64s/index.erofs", ol_digest_hex(layer).text);
+	box_file(box, path, "ind");
+}
+
 static void every_fault_is_named(void **state)
 {
 	static const struct harm harms[] = {
@@ -166,11 +184,13 @@ static void every_fault_is_named(void **state)
 		{ "lose", lose, "file is missing", true },
 		{ "link", link_away, "cannot be opened", true },
 		{ "flip index", flip_index, "another digest", false },
+		{ "cut index", cut_index, "wrong size", true },
+		{ "row", damage_row, "row of layers for sha256:", true },
 		{ "lose layer", lose_layer, "index or tree is missing", true },
 		{ "orphan edges", orphan_edges, "parent is not in the store", true },
 		{ "orphan name", orphan_name, "image lost: its manifest", true },
-		{ "no digest", no_digest, "of blobs: ", true },
-		{ "negative", negative_count, "of layers: ", true },
+		{ "no digest", no_digest, "of blobs for ", true },
+		{ "negative", negative_count, "of layers for ", true },
 	};
 
 	(void)state;
@@ -259,6 +279,66 @@ static void rows_of_another_boot_are_proved(void **state)
 	}
 }
 
+static int slow_tree(void *ctx, const ol_digest *key, bool is_chain, ol_error *err)
+{
+	(void)key;
+	(void)is_chain;
+	(void)err;
+	ol_sleep_ms(1500); /* what was done before is remembered once a second */
+	ol_cancel_fire(ctx);
+	return OL_OK;
+}
+
+static uint64_t count_rows(store_box *box)
+{
+	ol_auto_db ol_db *db = ol_db_reader(box->store);
+	int64_t count = -1;
+
+	CHECK_INT(
+		"count", OL_OK, ol_db_number(db, NULL, &count, "SELECT count(*) FROM checked", ""));
+	return (uint64_t)count;
+}
+
+/* A check that is stopped goes on where it was, unless it is told not to, or the machine was
+ * started anew; and nothing of it is left when it has ended. What is harmed in between tells what
+ * was looked at again. */
+static void an_interrupted_check_goes_on(void **state)
+{
+	static const struct {
+		const char *label, *boot;
+		bool restart;
+		uint64_t faults;
+	} cases[] = { { "goes on", "boot-1", false, 0 }, { "restart", "boot-1", true, 1 },
+		{ "another boot", "boot-2", false, 1 } };
+
+	(void)state;
+	OL_EACH (cases, c) {
+		ol_auto(ol_cancel_free) ol_cancel *cancel = ol_cancel_new();
+		ol_check_options options = {
+			.cancel = cancel, .verify_tree = slow_tree, .verify_ctx = cancel
+		};
+		uint64_t faults = 0;
+		void *fresh = NULL;
+		ol_error err = { 0 };
+		ol_digest blob;
+		store_box *box;
+
+		(void)box_setup(&fresh);
+		box = fresh;
+		blob = box_blob(box->store, "blob");
+		put_tree(box); /* of no bytes: it is the last */
+		CHECK_INT(c->label, OL_ECANCELED, ol_check(box->store, &options, &faults, NULL));
+		CHECK_INT(c->label, 1, (long long)(count_rows(box) > 0));
+		flip(box, &blob, NULL);
+		box_boot(box, c->boot);
+		options = (ol_check_options){ .restart = c->restart };
+		CHECK_INT(err.text, OL_OK, ol_check(box->store, &options, &faults, &err));
+		CHECK_INT(c->label, (long long)c->faults, (long long)faults);
+		CHECK_INT(c->label, 0, (long long)count_rows(box));
+		(void)box_teardown(&fresh);
+	}
+}
+
 struct events {
 	uint64_t done, total;
 	int notes;
@@ -312,6 +392,7 @@ int main(void)
 		BOX_TEST(what_is_found_wrong_is_replaced),
 		BOX_TEST(a_tree_is_shown_to_who_knows_trees),
 		BOX_TEST(rows_of_another_boot_are_proved),
+		cmocka_unit_test(an_interrupted_check_goes_on),
 		BOX_TEST(progress_ends_at_all_and_orphans_are_a_note),
 	};
 
