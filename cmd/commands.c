@@ -17,6 +17,7 @@ const ol_command *const *ol_commands(void)
 		&ol_command_untag,
 		&ol_command_rmi,
 		&ol_command_save,
+		&ol_command_import,
 		&ol_command_run,
 		&ol_command_ps,
 		&ol_command_rm,

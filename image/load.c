@@ -14,52 +14,15 @@
 #include "image/load.h"
 
 #include <fcntl.h>
-#include <poll.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "base/alloc.h"
 #include "base/file.h"
 #include "image/archive_reader_priv.h"
+#include "image/input_priv.h"
 #include "image/load_priv.h"
 #include "store/gc.h"
-
-/* A pipe from another program holds so much where it may: fewer switches between the two. */
-#define PIPE_BYTES (1 << 20)
-
-/* The input: reads end when the user wants them to. */
-struct input {
-	ol_reader reader;
-	int fd; /* lent */
-	const ol_cancel *cancel;
-};
-
-static int input_read(ol_reader *reader, void *data, size_t size, size_t *got, ol_error *err)
-{
-	const struct input *input = (const struct input *)reader;
-	struct pollfd fds[] = { { .fd = input->fd, .events = POLLIN },
-		{ .fd = ol_cancel_fd(input->cancel), .events = POLLIN } };
-	ssize_t n;
-
-	do {
-		int rc = ol_cancel_check(input->cancel, err);
-
-		if (rc < 0)
-			return rc;
-		if (poll(fds, 2, -1) < 0 && errno != EINTR)
-			return ol_fail_sys(err, "poll");
-		n = fds[0].revents ? read(input->fd, data, size) : -1;
-	} while (n < 0 && (!fds[0].revents || errno == EINTR || errno == EAGAIN));
-	if (n < 0)
-		return ol_fail_sys(err, "read");
-	*got = (size_t)n;
-	return OL_OK;
-}
-
-static void input_close(ol_reader *reader)
-{
-	(void)reader;
-}
 
 static int receive_member(ol_load_state *load, ol_archive_reader *archive,
 	const ol_archive_member *member, ol_error *err)
@@ -85,14 +48,13 @@ static int receive_member(ol_load_state *load, ol_archive_reader *archive,
 
 static int pass(ol_load_state *load, int fd, ol_error *err)
 {
-	static const ol_reader_ops ops = { input_read, input_close };
-	struct input input = { { &ops }, fd, load->passing.session->options.cancel };
+	ol_auto(ol_reader_close) ol_reader *input =
+		ol_input_reader(fd, load->passing.session->options.cancel);
 	ol_auto(ol_archive_reader_close) ol_archive_reader *archive = NULL;
 	ol_archive_member member;
 	int rc;
 
-	(void)fcntl(fd, F_SETPIPE_SZ, PIPE_BYTES); /* no pipe, or not allowed: as it is, then */
-	rc = ol_archive_reader_open(&input.reader, &archive, err);
+	rc = ol_archive_reader_open(input, &archive, err);
 	while (rc >= 0 && (rc = ol_archive_reader_next(archive, &member, err)) == 1)
 		rc = receive_member(load, archive, &member, err);
 	return rc;
