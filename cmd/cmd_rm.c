@@ -1,25 +1,18 @@
 #include "cmd/commands.h"
 #include "image/run.h"
 
+static int remove_one(ol_context *ctx, ol_session *session, const char *word, ol_error *err)
+{
+	int rc = ol_remove_container(session, word, ol_args_flag(ctx->args, "force"), err);
+
+	if (rc == OL_OK)
+		ol_console_printf(ctx->console, "%s\n", word);
+	return rc;
+}
+
 static int run(ol_context *ctx, ol_error *err)
 {
-	ol_session *session = NULL;
-	int rc = ol_context_session(ctx, &session, err);
-
-	if (rc < 0)
-		return rc;
-	for (const char *const *name = ol_args_words(ctx->args, 0); *name; name++) {
-		ol_error failure = { 0 };
-
-		if (ol_remove_container(
-			    session, *name, ol_args_flag(ctx->args, "force"), &failure) == OL_OK) {
-			ol_console_printf(ctx->console, "%s\n", *name);
-			continue;
-		}
-		ol_console_error(ctx->console, &failure);
-		ctx->status = 1;
-	}
-	return OL_OK;
+	return ol_context_each_word(ctx, remove_one, err);
 }
 
 static const ol_option options[] = {

@@ -103,6 +103,11 @@ ol_tables ol_command_tables(const ol_command *command);
 
 /* Opens the session on first use, with the global and registry options the command was given. */
 int ol_context_session(ol_context *ctx, ol_session **out, ol_error *err);
+/* Calls for each word in turn; a failure is told, makes the exit status 1, and does not keep the
+ * others back. */
+int ol_context_each_word(ol_context *ctx,
+	int (*call)(ol_context *ctx, ol_session *session, const char *word, ol_error *err),
+	ol_error *err);
 /* --platform where it was given, else DOCKER_DEFAULT_PLATFORM; *is_set is false where neither was.
  * For commands that take one. */
 int ol_context_platform(ol_context *ctx, ol_platform *out, bool *is_set, ol_error *err);

@@ -16,6 +16,8 @@ const ol_command *const *ol_commands(void)
 		&ol_command_tag,
 		&ol_command_untag,
 		&ol_command_rmi,
+		&ol_command_pin,
+		&ol_command_unpin,
 		&ol_command_save,
 		&ol_command_import,
 		&ol_command_run,

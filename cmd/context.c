@@ -70,6 +70,26 @@ int ol_context_session(ol_context *ctx, ol_session **out, ol_error *err)
 	return rc;
 }
 
+int ol_context_each_word(ol_context *ctx,
+	int (*call)(ol_context *ctx, ol_session *session, const char *word, ol_error *err),
+	ol_error *err)
+{
+	ol_session *session = NULL;
+	int rc = ol_context_session(ctx, &session, err);
+
+	if (rc < 0)
+		return rc;
+	for (const char *const *word = ol_args_words(ctx->args, 0); *word; word++) {
+		ol_error failure = { 0 };
+
+		if (call(ctx, session, *word, &failure) == OL_OK)
+			continue;
+		ol_console_error(ctx->console, &failure);
+		ctx->status = 1;
+	}
+	return OL_OK;
+}
+
 int ol_context_platform(ol_context *ctx, ol_platform *out, bool *is_set, ol_error *err)
 {
 	const char *text = ol_args_text(ctx->args, "platform");

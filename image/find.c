@@ -8,6 +8,10 @@
 #include "base/alloc.h"
 #include "image/session_priv.h"
 #include "store/name.h"
+#include "store/reach.h"
+
+/* With so many, two are images. */
+#define PREFIX_BLOBS_MAX 4096
 
 /* How to choose where an index is met. */
 struct choice {
@@ -95,7 +99,7 @@ int ol_image_open(ol_session *session, const ol_digest *root, const ol_platform 
 	return OL_OK;
 }
 
-/* A search over all rows for a digest that begins with these hex digits. */
+/* A search for a digest that begins with these hex digits. */
 struct search {
 	ol_session *session;
 	const char *hex;       /* what the digest's hex must begin with */
@@ -140,16 +144,6 @@ static int search_document(struct search *search, const ol_digest *root, const o
 	return OL_OK;
 }
 
-static int search_row(void *ctx, const ol_name_info *info, ol_error *err)
-{
-	struct search *search = ctx;
-
-	/* One damaged image must not hide the others; check names it. */
-	(void)search_document(search, &info->root, &info->root, 0, NULL);
-	(void)err;
-	return OL_OK;
-}
-
 static bool is_hex(const char *text)
 {
 	return *text && strspn(text, "0123456789abcdef") == strlen(text);
@@ -162,12 +156,24 @@ static int no_such_image(const char *text, ol_error *err)
 		err, OL_ENOTFOUND, "`orlop images` lists those there are, `orlop pull` gets more");
 }
 
+/* Blobs that begin so are few, and each leads to an image that needs it: only that one's documents
+ * are read, to see what the digest is to it. One damaged image must not hide the others. */
 static int find_by_prefix(
 	ol_session *session, const char *hex, ol_digest *root, ol_digest *found, ol_error *err)
 {
 	struct search search = { .session = session, .hex = hex };
-	int rc = ol_name_each(session->store, search_row, &search, err);
+	ol_autofree ol_digest *blobs = NULL;
+	size_t count = 0;
+	int rc = ol_reach_prefix(session->store, hex, PREFIX_BLOBS_MAX, &blobs, &count, err);
 
+	for (size_t i = 0; rc == OL_OK && i < count && search.hits < 2; i++) {
+		ol_autofree ol_digest *roots = NULL;
+		size_t root_count = 0;
+
+		rc = ol_reach_roots(session->store, &blobs[i], 1, &roots, &root_count, err);
+		if (rc == OL_OK && root_count)
+			(void)search_document(&search, roots, roots, 0, NULL);
+	}
 	if (rc < 0)
 		return rc;
 	if (search.hits == 0)

@@ -6,12 +6,18 @@
 #include "image/list.h"
 #include "image/list_priv.h"
 #include "store/name.h"
+#include "store/reach.h"
+
+/* Images of one ID under different manifests: by pulls from registries that compress differently.
+ */
+#define ROOTS_MAX 1024
 
 /* All names of one image ID. */
 struct names {
 	ol_session *session;
 	const ol_digest *id;
 	ol_json *tags, *digests;
+	bool pinned, imported;
 };
 
 static bool has_text(const ol_json *array, const char *text)
@@ -38,6 +44,8 @@ static int see_name(void *ctx, const ol_name_info *info, ol_error *err)
 	if (ol_image_open(names->session, &info->root, NULL, &image, NULL) < 0)
 		return OL_OK; /* a damaged neighbour is not this image */
 	if (ol_digest_eq(&image.config_digest, names->id)) {
+		names->pinned = names->pinned || info->pinned;
+		names->imported = names->imported || info->imported;
 		if (*info->name && ol_ref_parse(info->name, &ref, NULL) == OL_OK)
 			push_text(names->tags, ol_ref_format_familiar(&ref).text);
 		if (info->repo && *info->repo && ol_ref_parse(info->repo, &ref, NULL) == OL_OK) {
@@ -80,6 +88,27 @@ static ol_json *rootfs_json(const ol_config *config)
 	return json;
 }
 
+static int by_text(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* Takes array. */
+static ol_json *sorted(ol_json *array)
+{
+	const size_t count = ol_json_count(array);
+	ol_autofree const char **texts = ol_alloc_array(count + 1, sizeof *texts);
+	ol_json *out = ol_json_array();
+
+	for (size_t i = 0; i < count; i++)
+		texts[i] = ol_json_text(ol_json_at(array, i));
+	qsort(texts, count, sizeof *texts, by_text);
+	for (size_t i = 0; i < count; i++)
+		ol_json_push(out, ol_json_string(texts[i]));
+	ol_json_free(array);
+	return out;
+}
+
 static ol_json *image_json(ol_session *session, const ol_image *image, struct names *names)
 {
 	const ol_config *config = image->config;
@@ -89,8 +118,8 @@ static ol_json *image_json(ol_session *session, const ol_image *image, struct na
 		config->history_count ? config->history[config->history_count - 1].comment : "";
 
 	ol_json_set_text(json, "Id", ol_digest_format(&image->config_digest).text);
-	ol_json_set(json, "RepoTags", names->tags);
-	ol_json_set(json, "RepoDigests", names->digests);
+	ol_json_set(json, "RepoTags", sorted(names->tags));
+	ol_json_set(json, "RepoDigests", sorted(names->digests));
 	ol_json_set_text(json, "Parent", "");
 	ol_json_set_text(json, "Comment", comment);
 	ol_json_set_text(json, "Created", config->created);
@@ -104,8 +133,23 @@ static ol_json *image_json(ol_session *session, const ol_image *image, struct na
 	ol_json_set_int(json, "Size", (int64_t)size);
 	ol_json_set_int(json, "VirtualSize", (int64_t)size);
 	ol_json_set(json, "RootFS", rootfs_json(config));
+	ol_json_set_bool(json, "Pinned", names->pinned);
+	ol_json_set_bool(json, "Imported", names->imported);
 	ol_json_set_text(json, "ManifestDigest", ol_digest_format(&image->manifest).text);
 	return json;
+}
+
+/* The rows of every root that reaches the config: one, unless two manifests share it. */
+static int see_roots(struct names *names, ol_error *err)
+{
+	ol_store *store = names->session->store;
+	ol_autofree ol_digest *roots = NULL;
+	size_t count = 0;
+	int rc = ol_reach_roots(store, names->id, ROOTS_MAX, &roots, &count, err);
+
+	for (size_t i = 0; rc == OL_OK && i < count; i++)
+		rc = ol_name_each_of(store, &roots[i], see_name, names, err);
+	return rc;
 }
 
 int ol_inspect_image(ol_session *session, const char *name, const ol_platform *platform,
@@ -120,7 +164,7 @@ int ol_inspect_image(ol_session *session, const char *name, const ol_platform *p
 	names.id = &image.config_digest;
 	names.tags = ol_json_array();
 	names.digests = ol_json_array();
-	rc = ol_name_each(session->store, see_name, &names, err);
+	rc = see_roots(&names, err);
 	if (rc < 0) {
 		ol_json_free(names.tags);
 		ol_json_free(names.digests);

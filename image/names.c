@@ -1,4 +1,4 @@
-/* tag, untag, rmi: names come and go; the image goes with its last one. */
+/* tag, untag, pin, rmi: names come and go; the image goes with its last one. */
 #include "image/names.h"
 
 #include <string.h>
@@ -13,7 +13,6 @@
 
 /* The row of any name of a root: what it says of the root goes for a new name too. */
 struct sibling {
-	const ol_digest *root;
 	ol_name_info row; /* owned strings */
 	bool found;
 };
@@ -23,7 +22,7 @@ static int copy_row(void *ctx, const ol_name_info *info, ol_error *err)
 	struct sibling *sibling = ctx;
 
 	(void)err;
-	if (sibling->found || !ol_digest_eq(&info->root, sibling->root))
+	if (sibling->found)
 		return OL_OK;
 	sibling->found = true;
 	sibling->row = *info;
@@ -50,8 +49,7 @@ int ol_tag(ol_session *session, const char *source, const char *target, ol_error
 	rc = ol_image_find(session, source, NULL, &image, err);
 	if (rc < 0)
 		return rc;
-	sibling.root = &image.root;
-	rc = ol_name_each(session->store, copy_row, &sibling, err);
+	rc = ol_name_each_of(session->store, &image.root, copy_row, &sibling, err);
 	if (rc == OL_OK && !sibling.found)
 		rc = ol_fail(err, OL_ENOTFOUND, "No such image: %.255s", source);
 	name = ol_ref_format(&ref);
@@ -81,12 +79,11 @@ int ol_untag(ol_session *session, const char *name, ol_error *err)
 
 /* All names of one root, and who uses its image. */
 struct owners {
-	const ol_digest *root, *config;
-	char **names; /* owned */
+	const ol_digest *config; /* lent */
+	char **names;            /* owned */
 	size_t count, cap;
+	bool pinned;
 	char *container; /* owned; the short id of one that uses it */
-	char *mount;     /* owned; where it is mounted, or what was written over it is kept */
-	bool mounted, gone;
 };
 
 static int see_name(void *ctx, const ol_name_info *info, ol_error *err)
@@ -94,7 +91,8 @@ static int see_name(void *ctx, const ol_name_info *info, ol_error *err)
 	struct owners *owners = ctx;
 
 	(void)err;
-	if (!*info->name || !ol_digest_eq(&info->root, owners->root))
+	owners->pinned = owners->pinned || info->pinned;
+	if (!*info->name)
 		return OL_OK;
 	OL_GROW(owners->names, owners->count, owners->cap);
 	owners->names[owners->count++] = ol_strdup(info->name);
@@ -111,35 +109,17 @@ static int see_container(void *ctx, const ol_container_info *info, ol_error *err
 	return OL_OK;
 }
 
-/* One that is gone, with nothing written, is only waiting for gc. */
-static int see_mount(void *ctx, const ol_mount_info *info, ol_mount_state state, ol_error *err)
-{
-	struct owners *owners = ctx;
-
-	(void)err;
-	if (owners->mount || !ol_digest_eq(&info->config, owners->config))
-		return OL_OK;
-	if (state == OL_MOUNT_GONE && !info->writable) {
-		owners->gone = true;
-		return OL_OK;
-	}
-	owners->mount = ol_strdup(info->target);
-	owners->mounted = state != OL_MOUNT_GONE && state != OL_MOUNT_UNMOUNTED;
-	return OL_OK;
-}
-
 static void owners_done(struct owners *owners)
 {
 	for (size_t i = 0; i < owners->count; i++)
 		free(owners->names[i]);
 	free(owners->names);
 	free(owners->container);
-	free(owners->mount);
 }
 
 struct removal {
 	ol_session *session;
-	bool force;
+	const ol_remove_options *options;
 	void (*call)(void *ctx, const ol_removed *removed);
 	void *ctx;
 };
@@ -150,32 +130,33 @@ static void say(const struct removal *removal, bool untagged, const char *text)
 		removal->call(removal->ctx, &(ol_removed){ .untagged = untagged, .text = text });
 }
 
-static int refuse_use(const struct owners *owners, const char *name, ol_error *err)
+static void say_untagged(const struct removal *removal, const char *name)
 {
-	if (!owners->container) {
-		ol_fail(err, OL_EBUSY, "unable to remove %.255s: %s %.200s", name,
-			owners->mounted ? "it is mounted at"
-					: "what was written over it is kept for",
-			owners->mount);
+	ol_ref ref;
+
+	say(removal, true,
+		ol_ref_parse(name, &ref, NULL) == OL_OK ? ol_ref_format_familiar(&ref).text : name);
+}
+
+static int refuse(const struct owners *owners, const char *name, ol_error *err)
+{
+	if (owners->container) {
+		ol_fail(err, OL_EBUSY, "unable to remove %.255s: container %s is using it", name,
+			owners->container);
 		return ol_hint(err, OL_EBUSY,
-			"end that with `orlop umount%s %.120s`, or force it with -f",
-			owners->mounted ? "" : " --rm", owners->mount);
+			"remove the container with `orlop rm %s`, or force it with -f",
+			owners->container);
 	}
-	ol_fail(err, OL_EBUSY, "unable to remove %.255s: container %s is using it", name,
-		owners->container);
-	return ol_hint(err, OL_EBUSY,
-		"remove the container with `orlop rm %s`, or force it with -f", owners->container);
+	ol_fail(err, OL_EBUSY, "unable to remove %.255s: it is pinned", name);
+	return ol_hint(err, OL_EBUSY, "`orlop unpin` it, or force it with -f");
 }
 
 static int untag(const struct removal *removal, const char *name, ol_error *err)
 {
-	ol_ref ref;
 	int rc = ol_name_remove(removal->session->store, name, false, err);
 
 	if (rc == OL_OK)
-		say(removal, true,
-			ol_ref_parse(name, &ref, NULL) == OL_OK ? ol_ref_format_familiar(&ref).text
-								: name);
+		say_untagged(removal, name);
 	return rc;
 }
 
@@ -184,21 +165,19 @@ static int drop(const struct removal *removal, const ol_image *image, const stru
 	ol_error *err)
 {
 	ol_session *session = removal->session;
-	ol_gc_result gone;
-	int rc = OL_OK;
+	ol_gc_result gone = { 0 };
+	int rc = ol_name_remove_root(session->store, &image->root, err);
 
 	for (size_t i = 0; rc == OL_OK && i < owners->count; i++)
-		rc = untag(removal, owners->names[i], err);
-	if (rc == OL_OK)
-		rc = ol_name_remove_root(session->store, &image->root, err);
+		say_untagged(removal, owners->names[i]);
 	if (rc == OL_ENOTFOUND)
 		rc = OL_OK;
-	if (rc == OL_OK && owners->gone)
-		rc = ol_sweep_mounts(session, err);
 	if (rc == OL_OK)
-		rc = ol_gc(session->store, session->options.cancel, &gone, err);
+		rc = ol_gc_image(session->store, &image->root, session->options.cancel, &gone, err);
 	if (rc == OL_OK)
 		say(removal, false, ol_digest_format(&image->config_digest).text);
+	if (rc == OL_OK && removal->options->reclaimed)
+		*removal->options->reclaimed += gone.bytes;
 	return rc;
 }
 
@@ -208,23 +187,21 @@ static int remove_found(const struct removal *removal, const char *name, const o
 	ol_store *store = removal->session->store;
 	const ol_ref_string full = ol_ref_format(&image->ref);
 	const bool by_tag = image->has_ref && !ol_digest_is_set(&image->ref.digest);
+	const bool force = removal->options->force;
 	int rc;
 
-	owners->root = &image->root;
 	owners->config = &image->config_digest;
-	rc = ol_name_each(store, see_name, owners, err);
+	rc = ol_name_each_of(store, &image->root, see_name, owners, err);
 	if (rc == OL_OK)
 		rc = ol_container_each(store, see_container, owners, err);
-	if (rc == OL_OK)
-		rc = ol_list_mounts(removal->session, see_mount, owners, err);
 	if (rc < 0)
 		return rc;
 	/* A name of several just goes, whoever uses the image. */
 	if (by_tag && owners->count > 1)
 		return untag(removal, full.text, err);
-	if ((owners->container || owners->mount) && !removal->force)
-		return refuse_use(owners, name, err);
-	if (!by_tag && owners->count > 1 && !removal->force) {
+	if ((owners->container || owners->pinned) && !force)
+		return refuse(owners, name, err);
+	if (!by_tag && owners->count > 1 && !force) {
 		ol_fail(err, OL_EBUSY, "unable to remove %.255s: it has %zu names", name,
 			owners->count);
 		return ol_hint(err, OL_EBUSY, "remove them one by one, or all with -f");
@@ -232,11 +209,11 @@ static int remove_found(const struct removal *removal, const char *name, const o
 	return drop(removal, image, owners, err);
 }
 
-int ol_remove_image(ol_session *session, const char *name, bool force,
+int ol_remove_image(ol_session *session, const char *name, const ol_remove_options *options,
 	void (*call)(void *ctx, const ol_removed *removed), void *ctx, ol_error *err)
 {
 	const struct removal removal = {
-		.session = session, .force = force, .call = call, .ctx = ctx
+		.session = session, .options = options, .call = call, .ctx = ctx
 	};
 	struct owners owners = { 0 };
 	ol_image image = { 0 };
@@ -248,4 +225,16 @@ int ol_remove_image(ol_session *session, const char *name, bool force,
 	owners_done(&owners);
 	ol_image_done(&image);
 	return rc;
+}
+
+int ol_pin(ol_session *session, const char *name, bool pinned, ol_error *err)
+{
+	ol_image image = { 0 };
+	int rc = ol_image_find(session, name, NULL, &image, err);
+
+	if (rc < 0)
+		return rc;
+	rc = ol_name_pin(session->store, &image.root, pinned, err);
+	ol_image_done(&image);
+	return rc == OL_ENOTFOUND ? ol_fail(err, rc, "No such image: %.255s", name) : rc;
 }

@@ -12,7 +12,14 @@ typedef struct ol_removed {
 	bool untagged;
 	const char *text;
 } ol_removed;
+typedef struct ol_remove_options {
+	bool force;          /* also with several names, containers made from it, or a pin */
+	uint64_t *reclaimed; /* lent, or NULL: what went is added, in bytes on disk */
+} ol_remove_options;
 /* By name: removes that name, and the image if it was the last. By ID: refuses when it has several
- * names unless force. OL_EBUSY when a container uses it, unless force. */
-int ol_remove_image(ol_session *session, const char *name, bool force,
+ * names unless force. OL_EBUSY when a container uses it or it is pinned, unless force. */
+int ol_remove_image(ol_session *session, const char *name, const ol_remove_options *options,
 	void (*call)(void *ctx, const ol_removed *removed), void *ctx, ol_error *err);
+
+/* A pinned image is never pruned, and removed by force only. All its names share the pin. */
+int ol_pin(ol_session *session, const char *name, bool pinned, ol_error *err);

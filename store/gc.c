@@ -12,6 +12,11 @@
  *	5. files that no row knows, from crashes; ingests that nobody resumes
  *
  * Nobody waits for 2; for 3 and 4 writers wait as for any other transaction, and readers never.
+ *
+ * After one image was removed, only what its root reaches can have become garbage: ol_gc_image
+ *marks below that root alone. What something else holds, a digest outside with an edge to it among
+ *them, stays with all it reaches. Garbage outside counts as holding, too; a full gc removes that
+ *first.
  */
 #include "store/gc.h"
 
@@ -39,6 +44,26 @@ static const char victims_sql[] =
 	" SELECT id, key, disk_bytes, 1, is_chain FROM layers WHERE key NOT IN (SELECT digest FROM "
 	"live)";
 
+#define HOLDS(table, column) " OR EXISTS(SELECT 1 FROM " table " WHERE " column " = reached.digest)"
+
+static const char victims_below_sql[] =
+	"WITH RECURSIVE reached(digest) AS (VALUES(?1)"
+	" UNION SELECT child FROM edges JOIN reached ON edges.parent = reached.digest),"
+	" held(digest) AS (SELECT digest FROM reached WHERE"
+	" EXISTS(SELECT 1 FROM names WHERE root = reached.digest)" HOLDS("names", "listed") HOLDS(
+		"lease_items", "lease_items.digest") HOLDS("containers", "root") HOLDS("containers",
+		"config") HOLDS("mounts", "root") HOLDS("mounts", "config") HOLDS("uses",
+		"key") " OR EXISTS(SELECT 1 FROM edges WHERE child = reached.digest"
+		       " AND parent NOT IN (SELECT digest FROM reached))"
+		       " UNION SELECT child FROM edges JOIN held ON edges.parent = held.digest),"
+		       " loose(digest) AS MATERIALIZED"
+		       " (SELECT digest FROM reached EXCEPT SELECT digest FROM held)"
+		       " SELECT id, blobs.digest, size, 0, 0 FROM loose JOIN blobs ON blobs.digest "
+		       "= "
+		       "loose.digest UNION ALL"
+		       " SELECT id, key, disk_bytes, 1, is_chain FROM loose JOIN layers ON key = "
+		       "loose.digest";
+
 static void victims_done(ol_victims *victims)
 {
 	free(victims->list);
@@ -47,7 +72,9 @@ static void victims_done(ol_victims *victims)
 static int find_victims(ol_db *db, ol_victims *victims, ol_error *err)
 {
 	ol_auto_stmt sqlite3_stmt *stmt = NULL;
-	int rc = ol_db_query(db, err, &stmt, victims_sql, "");
+	int rc = victims->below
+			 ? ol_db_query(db, err, &stmt, victims_below_sql, "d", victims->below)
+			 : ol_db_query(db, err, &stmt, victims_sql, "");
 
 	victims->count = 0;
 	while (rc >= 0 && (rc = ol_db_step(db, stmt, err)) == 1) {
@@ -91,7 +118,8 @@ static int mark(ol_store *store, ol_victims *victims, int64_t *changes, ol_error
 	if (rc < 0)
 		return rc;
 	/* What a damaged or lost row keeps alive cannot be told: then nothing is garbage. */
-	rc = ol_rows_check_all(db, err);
+	if (!victims->below)
+		rc = ol_rows_check_all(db, err);
 	if (rc == OL_OK)
 		rc = refuse_rebuild(db, err);
 	if (rc == OL_OK)
@@ -145,9 +173,10 @@ static int delete_batch(
 	return rc == OL_OK ? ol_txn_commit(&txn, err) : rc;
 }
 
-static int collect(ol_store *store, const ol_cancel *cancel, ol_gc_result *out, ol_error *err)
+static int collect(ol_store *store, const ol_digest *below, const ol_cancel *cancel,
+	ol_gc_result *out, ol_error *err)
 {
-	__attribute__((cleanup(victims_done))) ol_victims victims = { 0 };
+	__attribute__((cleanup(victims_done))) ol_victims victims = { .below = below };
 	int64_t changes = 0;
 	size_t next = 0;
 	int rc = mark(store, &victims, &changes, err);
@@ -222,7 +251,7 @@ int ol_gc(ol_store *store, const ol_cancel *cancel, ol_gc_result *out, ol_error 
 	int rc = end_leases(store, err);
 
 	if (rc == OL_OK)
-		rc = collect(store, cancel, &result, err);
+		rc = collect(store, NULL, cancel, &result, err);
 	if (rc == OL_OK)
 		rc = ol_gc_orphans(store, cancel, &result, err);
 	if (rc == OL_OK)
@@ -232,6 +261,38 @@ int ol_gc(ol_store *store, const ol_cancel *cancel, ol_gc_result *out, ol_error 
 	/* A crash between a change of names and its listing left an old one. */
 	if (rc == OL_OK)
 		rc = ol_listing_write(store, false, err);
+	if (rc < 0)
+		return ol_wrap(err, rc, "gc");
+	*out = result;
+	return OL_OK;
+}
+
+int ol_gc_image(ol_store *store, const ol_digest *root, const ol_cancel *cancel, ol_gc_result *out,
+	ol_error *err)
+{
+	ol_gc_result result = { 0 };
+	int rc = end_leases(store, err);
+
+	if (rc == OL_OK)
+		rc = collect(store, root, cancel, &result, err);
+	if (rc < 0)
+		return ol_wrap(err, rc, "gc");
+	*out = result;
+	return OL_OK;
+}
+
+int ol_gc_preview(ol_store *store, ol_gc_result *out, ol_error *err)
+{
+	__attribute__((cleanup(victims_done))) ol_victims victims = { 0 };
+	ol_gc_result result = { 0 };
+	int64_t changes = 0;
+	int rc = mark(store, &victims, &changes, err);
+
+	for (size_t i = 0; rc == OL_OK && i < victims.count; i++) {
+		result.blobs += !victims.list[i].is_layer;
+		result.layers += victims.list[i].is_layer;
+		result.bytes += victims.list[i].bytes;
+	}
 	if (rc < 0)
 		return ol_wrap(err, rc, "gc");
 	*out = result;

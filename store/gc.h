@@ -9,6 +9,12 @@ typedef struct ol_gc_result {
 /* Removes what no name, nameless image, lease, container or mount reaches over edges. Marks in a
  * read snapshot, deletes in small batches; a pull, list or run goes on meanwhile. */
 int ol_gc(ol_store *store, const ol_cancel *cancel, ol_gc_result *out, ol_error *err);
+/* The same for what root alone reached, whose last name was just removed: its cost is that of the
+ * image, not of the store. What was garbage before, and what crashes left, waits for ol_gc. */
+int ol_gc_image(ol_store *store, const ol_digest *root, const ol_cancel *cancel, ol_gc_result *out,
+	ol_error *err);
+/* What ol_gc would remove of blobs and layers now, and their sizes as the rows have them. */
+int ol_gc_preview(ol_store *store, ol_gc_result *out, ol_error *err);
 
 /* A finding of check: what is wrong with what. Lent for the call. */
 typedef struct ol_finding {

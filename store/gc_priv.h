@@ -12,7 +12,8 @@ typedef struct ol_victim {
 } ol_victim;
 
 typedef struct ol_victims {
-	ol_victim *list; /* owned */
+	const ol_digest *below; /* lent: only what this reaches is looked at; NULL: everything */
+	ol_victim *list;        /* owned */
 	size_t count, cap;
 } ol_victims;
 

@@ -12,15 +12,28 @@
  *
  * The first two are the full reference: tags alone would collide, since the store holds many
  * repositories. What does not apply is left out.
+ *
+ * With thousands of images the file has megabytes, and to write it anew at each of many changes
+ *would take longer than all else. So where it is long, a change only counts up a mark in the
+ *database, in its own transaction, and the file follows: within a second while changes come, else
+ *when the handle is closed. Who dies before leaves the mark; whoever then closes a handle that
+ *found it, and finds that it has not moved, publishes.
  */
+#include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fault.h"
 #include "base/file.h"
 #include "store/row_priv.h"
 
 /* A row takes about 500 bytes at most, so this is more than 100,000 images. */
 #define LISTING_BYTES_MAX ((size_t)64 << 20)
+/* Up to this size (some 200 images: a millisecond) it follows each change at once. */
+#define LISTING_BYTES_SHORT ((size_t)64 << 10)
+/* Behind by this at most while changes come. */
+#define LISTING_BEHIND_MS 1000
 
 static void add_string(ol_str *out, const char *text)
 {
@@ -92,9 +105,15 @@ static int add_row(ol_str *out, sqlite3_stmt *stmt, bool first, ol_error *err)
 	return OL_OK;
 }
 
-int ol_listing_format(ol_store *store, ol_str *out, ol_error *err)
+/* The mark; 0: index.json is not behind. */
+static int read_mark(ol_db *db, int64_t *out, ol_error *err)
 {
-	ol_auto_db ol_db *db = ol_db_reader(store);
+	return ol_db_number(db, err, out,
+		"SELECT coalesce((SELECT value FROM store WHERE key = 'unlisted'), 0)", "");
+}
+
+static int format(ol_db *db, ol_str *out, ol_error *err)
+{
 	ol_auto_stmt sqlite3_stmt *stmt = NULL;
 	bool first = true;
 	/* An image whose listed document is not (or no longer) in the store is left out: nobody
@@ -133,11 +152,46 @@ static int may_publish(ol_store *store, bool *out, ol_error *err)
 	return rc;
 }
 
+/* mark: as it was when the names were read. */
+static int format_marked(ol_store *store, ol_str *out, int64_t *mark, ol_error *err)
+{
+	ol_auto_db ol_db *db = ol_db_reader(store);
+	int rc = ol_db_run(db, err, NULL, "BEGIN", "");
+
+	if (rc < 0)
+		return rc;
+	rc = read_mark(db, mark, err);
+	if (rc == OL_OK)
+		rc = format(db, out, err);
+	(void)ol_db_run(db, NULL, NULL, "COMMIT", "");
+	return rc;
+}
+
+/* Unless it has moved since. If this fails, the file is published once more than it need be. */
+static void take_mark_away(ol_store *store, int64_t mark)
+{
+	ol_auto_txn ol_txn txn = { 0 };
+
+	if (mark && ol_txn_begin(store, false, &txn, NULL) == OL_OK &&
+		ol_db_run(txn.db, NULL, NULL,
+			"DELETE FROM store WHERE key = 'unlisted' AND value = ?", "i",
+			mark) == OL_OK)
+		(void)ol_txn_commit(&txn, NULL);
+}
+
+int ol_listing_format(ol_store *store, ol_str *out, ol_error *err)
+{
+	int64_t mark = 0;
+
+	return format_marked(store, out, &mark, err);
+}
+
 int ol_listing_write(ol_store *store, bool durable, ol_error *err)
 {
-	bool may = false;
 	ol_auto_str ol_str text = OL_STR(LISTING_BYTES_MAX);
 	ol_autofd int lock = -1;
+	bool may = false;
+	int64_t mark = 0;
 	/* Invariant 8: the names are read after the lock was taken. */
 	int rc = ol_root_lock(store, &lock, err);
 
@@ -146,11 +200,76 @@ int ol_listing_write(ol_store *store, bool durable, ol_error *err)
 	if (rc == OL_OK && !may)
 		return OL_OK;
 	if (rc == OL_OK)
-		rc = ol_listing_format(store, &text, err);
+		rc = format_marked(store, &text, &mark, err);
 	if (rc == OL_OK)
 		rc = ol_fault("store.index.publish", err);
 	if (rc == OL_OK)
 		rc = ol_publish(store->root_fd, "index.json", ol_buf_view(&text), 0644,
 			OL_PUBLISH_REPLACE | (durable ? OL_PUBLISH_SYNC : 0), err);
-	return rc < 0 ? ol_wrap(err, rc, "index.json") : OL_OK;
+	if (rc < 0)
+		return ol_wrap(err, rc, "index.json");
+	store->unlisted_ms = 0;
+	take_mark_away(store, mark);
+	return OL_OK;
+}
+
+static bool is_long(const ol_store *store)
+{
+	struct stat st;
+
+	return fstatat(store->root_fd, "index.json", &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       st.st_size > (off_t)LISTING_BYTES_SHORT;
+}
+
+int ol_listing_commit(ol_store *store, ol_txn *txn, ol_error *err)
+{
+	const bool later = is_long(store);
+	const uint64_t now = ol_now_ms() | 1;
+	uint64_t since;
+	int rc = ol_fault("store.name.commit", err);
+
+	if (rc == OL_OK && later)
+		rc = ol_db_run(txn->db, err, NULL,
+			"INSERT INTO store(key, value) VALUES('unlisted', 1) ON CONFLICT(key) DO "
+			"UPDATE SET value = value + 1",
+			"");
+	if (rc == OL_OK)
+		rc = ol_txn_commit(txn, err);
+	if (rc == OL_OK)
+		rc = ol_fault("store.name.committed", err);
+	if (rc < 0)
+		return rc;
+	since = store->unlisted_ms;
+	if (!later || (since && now - since > LISTING_BEHIND_MS))
+		return ol_listing_write(store, false, err);
+	if (!since)
+		store->unlisted_ms = now;
+	return OL_OK;
+}
+
+void ol_listing_recall(ol_store *store)
+{
+	ol_auto_db ol_db *db = ol_db_reader(store);
+
+	/* What cannot be read is not behind: it is told elsewhere. */
+	(void)read_mark(db, &store->unlisted, NULL);
+}
+
+/* Ours, or one that was there before and that nobody works on. */
+static bool must_publish(ol_store *store)
+{
+	ol_auto_db ol_db *db = ol_db_reader(store);
+	int64_t mark = 0;
+
+	if (!db->handle || store->read_only || (!store->unlisted_ms && !store->unlisted))
+		return false;
+	return read_mark(db, &mark, NULL) == OL_OK && mark &&
+	       (store->unlisted_ms || mark == store->unlisted);
+}
+
+void ol_listing_settle(ol_store *store)
+{
+	/* If this fails, the mark stays. */
+	if (must_publish(store))
+		(void)ol_listing_write(store, false, NULL);
 }

@@ -7,7 +7,6 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
-#include "base/fault.h"
 #include "base/limits.h"
 #include "store/mend.h"
 #include "store/row_priv.h"
@@ -188,17 +187,6 @@ static int check_text(const ol_name_info *info, ol_error *err)
 	return OL_OK;
 }
 
-static int commit_and_list(ol_store *store, ol_txn *txn, ol_error *err)
-{
-	int rc = ol_fault("store.name.commit", err);
-
-	if (rc == OL_OK)
-		rc = ol_txn_commit(txn, err);
-	if (rc == OL_OK)
-		rc = ol_fault("store.name.committed", err);
-	return rc == OL_OK ? ol_listing_write(store, false, err) : rc;
-}
-
 int ol_name_set(ol_store *store, const ol_name_info *info, ol_error *err)
 {
 	ol_auto_txn ol_txn txn = { 0 };
@@ -218,7 +206,7 @@ int ol_name_set(ol_store *store, const ol_name_info *info, ol_error *err)
 						 : set_nameless(txn.db, &fresh, err);
 	if (rc == OL_OK)
 		rc = spread(txn.db, &fresh, err);
-	return rc == OL_OK ? commit_and_list(store, &txn, err) : rc;
+	return rc == OL_OK ? ol_listing_commit(store, &txn, err) : rc;
 }
 
 int ol_name_pin(ol_store *store, const ol_digest *root, bool pinned, ol_error *err)
@@ -233,7 +221,7 @@ int ol_name_pin(ol_store *store, const ol_digest *root, bool pinned, ol_error *e
 	if (rc == OL_OK && changes == 0)
 		rc = ol_fail(
 			err, OL_ENOTFOUND, "there is no image %s", ol_digest_format(root).text);
-	return rc == OL_OK ? commit_and_list(store, &txn, err) : rc;
+	return rc == OL_OK ? ol_listing_commit(store, &txn, err) : rc;
 }
 
 int ol_name_get(ol_store *store, const char *name, ol_name_info *out, ol_error *err)
@@ -265,7 +253,7 @@ int ol_name_remove(ol_store *store, const char *name, bool keep, ol_error *err)
 	if (rc == OL_OK && keep)
 		rc = keep_nameless(txn.db, &old, err);
 	ol_name_info_done(&old);
-	return rc == OL_OK ? commit_and_list(store, &txn, err) : rc;
+	return rc == OL_OK ? ol_listing_commit(store, &txn, err) : rc;
 }
 
 int ol_name_remove_root(ol_store *store, const ol_digest *root, ol_error *err)
@@ -280,7 +268,7 @@ int ol_name_remove_root(ol_store *store, const ol_digest *root, ol_error *err)
 	if (rc == OL_OK && changes == 0)
 		rc = ol_fail(
 			err, OL_ENOTFOUND, "there is no image %s", ol_digest_format(root).text);
-	return rc == OL_OK ? commit_and_list(store, &txn, err) : rc;
+	return rc == OL_OK ? ol_listing_commit(store, &txn, err) : rc;
 }
 
 static int restore(ol_db *db, const ol_name_info *info, size_t *added, ol_error *err)
@@ -332,28 +320,36 @@ static void list_done(struct list *list)
 	free(list->rows);
 }
 
-static int read_some(ol_store *store, ol_db *db, const char *sql, struct list *list, ol_error *err)
+static int read_rows(
+	ol_store *store, ol_db *db, sqlite3_stmt *stmt, struct list *list, ol_error *err)
 {
-	ol_auto_stmt sqlite3_stmt *stmt = NULL;
-	int rc = ol_db_query(db, err, &stmt, sql, "");
+	int rc;
 
-	while (rc >= 0 && (rc = ol_db_step(db, stmt, err)) == 1) {
+	while ((rc = ol_db_step(db, stmt, err)) == 1) {
 		ol_name_info *row;
 
 		OL_GROW(list->rows, list->count, list->cap);
 		row = &list->rows[list->count];
 		*row = (ol_name_info){ 0 };
 		rc = read_columns(stmt, row, err);
-		if (rc != OL_ECORRUPT) {
+		if (rc == OL_OK) {
 			list->count++;
 			continue;
 		}
-		/* It must not hide the others. */
 		ol_name_info_done(row);
-		ol_passed_over(store);
-		rc = OL_OK;
+		if (rc != OL_ECORRUPT)
+			return rc;
+		ol_passed_over(store); /* it must not hide the others */
 	}
 	return rc;
+}
+
+static int read_some(ol_store *store, ol_db *db, const char *sql, struct list *list, ol_error *err)
+{
+	ol_auto_stmt sqlite3_stmt *stmt = NULL;
+	int rc = ol_db_query(db, err, &stmt, sql, "");
+
+	return rc < 0 ? rc : read_rows(store, db, stmt, list, err);
 }
 
 /* Two statements, each in the order of an index: one would sort whole rows. */
@@ -373,6 +369,35 @@ static int read_all(ol_store *store, struct list *list, ol_error *err)
 	return rc;
 }
 
+static int tell(const struct list *list,
+	int (*call)(void *ctx, const ol_name_info *info, ol_error *err), void *ctx, ol_error *err)
+{
+	int rc = OL_OK;
+
+	for (size_t i = 0; rc == OL_OK && i < list->count; i++)
+		rc = call(ctx, &list->rows[i], err);
+	return rc;
+}
+
+static int read_of(ol_store *store, const ol_digest *root, struct list *list, ol_error *err)
+{
+	ol_auto_db ol_db *db = ol_db_reader(store);
+	ol_auto_stmt sqlite3_stmt *stmt = NULL;
+	int rc = ol_db_query(db, err, &stmt,
+		"SELECT " SELECTED " FROM names WHERE root = ? ORDER BY name", "d", root);
+
+	return rc < 0 ? rc : read_rows(store, db, stmt, list, err);
+}
+
+int ol_name_each_of(ol_store *store, const ol_digest *root,
+	int (*call)(void *ctx, const ol_name_info *info, ol_error *err), void *ctx, ol_error *err)
+{
+	__attribute__((cleanup(list_done))) struct list list = { 0 };
+	int rc = read_of(store, root, &list, err);
+
+	return rc < 0 ? rc : tell(&list, call, ctx, err);
+}
+
 /* All rows are read before the first call: one state of the store, and no lock is held while
  * others' code runs. */
 int ol_name_each(ol_store *store, int (*call)(void *ctx, const ol_name_info *info, ol_error *err),
@@ -381,7 +406,5 @@ int ol_name_each(ol_store *store, int (*call)(void *ctx, const ol_name_info *inf
 	__attribute__((cleanup(list_done))) struct list list = { 0 };
 	int rc = read_all(store, &list, err);
 
-	for (size_t i = 0; rc == OL_OK && i < list.count; i++)
-		rc = call(ctx, &list.rows[i], err);
-	return rc;
+	return rc < 0 ? rc : tell(&list, call, ctx, err);
 }

@@ -27,8 +27,9 @@ typedef struct ol_name_info {
 
 /* One transaction: the name (or a nameless row, name "") now means root. If it meant another image
  * before, and that one has no name left, a nameless row keeps it. A root with a name needs no
- * nameless row, and has none. Then index.json is published anew, as by all functions here that
- * change names. OL_EINVAL: text that is not printable ASCII or too long. */
+ * nameless row, and has none. Then index.json follows (at once, or, where it is long, a little
+ * later and when the store is closed), as after all functions here that change names. OL_EINVAL:
+ * text that is not printable ASCII or too long. */
 int ol_name_set(ol_store *store, const ol_name_info *info, ol_error *err);
 /* pinned and imported are true of a root: a new row has them also where another row of the root
  * has, and this sets pinned on all of them. OL_ENOTFOUND. */
@@ -43,3 +44,6 @@ int ol_name_remove_root(ol_store *store, const ol_digest *root, ol_error *err);
 /* In name order, nameless last. info is lent for the call. */
 int ol_name_each(ol_store *store, int (*call)(void *ctx, const ol_name_info *info, ol_error *err),
 	void *ctx, ol_error *err);
+/* The same for the rows of one root. */
+int ol_name_each_of(ol_store *store, const ol_digest *root,
+	int (*call)(void *ctx, const ol_name_info *info, ol_error *err), void *ctx, ol_error *err);

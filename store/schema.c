@@ -174,7 +174,13 @@ static const char step_4[] =
 		"old.id, old.target, old.image, old.root, old.config, old.writable, old.created, "
 		"old.boot, old.users, old.namespace, old.idmap, old.bundle");
 
-static const char *const steps[] = { step_1, step_2, step_3, step_4 };
+static const char step_5[] =
+	/* From a digest to who needs it: to remove one image among thousands, and to find one. */
+	"CREATE INDEX edges_child ON edges(child);"
+	"CREATE INDEX names_listed ON names(listed) WHERE listed IS NOT NULL;"
+	"CREATE INDEX lease_items_digest ON lease_items(digest);";
+
+static const char *const steps[] = { step_1, step_2, step_3, step_4, step_5 };
 const int ol_schema_newest = (int)(sizeof steps / sizeof steps[0]);
 
 /* A pragma is read fresh each time: a cached statement would do, but the schema may change under it

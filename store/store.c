@@ -29,7 +29,8 @@
  *  7. What names, leases, containers, mounts and uses reach over edges is never collected, however
  *     it came to be reached.
  *  8. index.json is never older than the names it was published for: whoever publishes reads them
- *     under the root's lock.
+ *     under the root's lock. While it is older than the names are, the row `unlisted` of the table
+ *     `store` says so, or the process that changed them lives (index_json.c).
  *  9. An ingest belongs to who holds the flock on its `lock` file, and that file is still the one
  *     of that name.
  * 10. A range in an ingest's map was written to `data` before the map said so, during the boot the
@@ -286,6 +287,7 @@ int ol_store_open(const ol_store_options *options, ol_store **out, ol_error *err
 		rc = open_run_dir(store, options->run_root, err);
 	if (rc < 0)
 		return rc;
+	ol_listing_recall(store);
 	*out = ol_steal(&store);
 	return OL_OK;
 }
@@ -300,6 +302,7 @@ void ol_store_close(ol_store *store)
 {
 	if (!store)
 		return;
+	ol_listing_settle(store);
 	ol_db_done(&store->reader);
 	ol_db_done(&store->writer);
 	close_fd(store->root_fd);

@@ -24,7 +24,7 @@
 #include "store/store.h"
 
 #define OL_STATEMENTS_MAX                                                                          \
-	96                 /* distinct statement texts of store/: a bound for the cache, asserted */
+	128                /* distinct statement texts of store/: a bound for the cache, asserted */
 #define OL_BOOT_ID_MAX  64 /* a boot id has 36 characters */
 #define OL_STORE_ID_HEX 16
 
@@ -55,6 +55,10 @@ struct ol_store {
 	int blobs_fd[OL_SHA512 + 1]; /* by algorithm; [0] is unused */
 	bool read_only;
 	_Atomic uint64_t passed_over; /* damaged rows that lists left out */
+	/* index.json is behind: when (monotonic) this handle left it so, 0: it did not; and the
+	 * mark that was there when it was opened, 0: none. */
+	_Atomic uint64_t unlisted_ms;
+	int64_t unlisted;
 	ol_db reader, writer;
 };
 
@@ -169,7 +173,14 @@ int ol_layer_mark(ol_store *store, int64_t id, ol_row_state state, ol_error *err
 #define OL_ANNOTATION_PINNED     "dev.orlop.pinned"
 #define OL_ANNOTATION_IMPORTED   "dev.orlop.imported"
 
-/* Publishes index.json (and oci-layout) from the names as they are now. */
+/* Publishes index.json from the names as they are now. */
 int ol_listing_write(ol_store *store, bool durable, ol_error *err);
+/* Commits a change of names, after which index.json follows: at once where it is short, else when
+ * the handle is closed, a second has passed, or the next one who closes a handle finds that nobody
+ * did (a mark in the database says so). */
+int ol_listing_commit(ol_store *store, ol_txn *txn, ol_error *err);
+/* When a handle is opened and closed. */
+void ol_listing_recall(ol_store *store);
+void ol_listing_settle(ol_store *store);
 /* The text it would have. */
 int ol_listing_format(ol_store *store, ol_str *out, ol_error *err);
