@@ -96,9 +96,12 @@ static const char *config_name(const ol_host *host)
 
 static int load_credentials(ol_registry *registry, ol_access *access, ol_error *err)
 {
-	ol_credential_options options = { .creds = registry->creds,
+	ol_credential_options options = {
+		.creds = ol_host_takes_creds(access->host) ? registry->creds : NULL,
 		.authfile = registry->authfile,
-		.listener = &registry->listener };
+		.helpers = ol_registries_conf_helpers(registry->conf),
+		.listener = &registry->listener
+	};
 	int rc;
 
 	if (access->credentials_loaded)
@@ -181,6 +184,7 @@ static int renew_token(ol_registry *registry, ol_access *access, ol_error *err)
 		.credentials = &access->credentials,
 		.refresh = access->refresh,
 		.registry_is_https = registry_is_https(access->host),
+		.via = access->host,
 		.for_host = config_name(access->host),
 		.repository = access->repository };
 	ol_token token = { 0 };

@@ -11,6 +11,8 @@
  * Worker 0 is the caller's thread. The others wait until a first 206 shows that ranges work. A 200
  * brings the whole blob instead: then its stream fills every piece it passes that nobody has taken,
  * and the rest of it is discarded.
+ *
+ * All of that happens at one endpoint. Where it fails, what is still missing is asked of the next.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -44,7 +46,10 @@ struct plan {
 	ol_registry *registry;
 	const ol_blob_ask *ask;
 	bool split;
-	atomic_bool stop; /* failed: everybody ends */
+	/* where the turn at hand asks */
+	const ol_way *way; /* lent */
+	char *path;        /* owned: "/v2/name/blobs/sha256:…" */
+	atomic_bool stop;  /* failed: everybody ends */
 
 	pthread_mutex_t lock; /* guards what follows */
 	pthread_cond_t changed;
@@ -56,7 +61,9 @@ struct plan {
 	bool decode;        /* the body comes encoded, and not as stored */
 	char *location;     /* owned: where the last request was led to */
 	uint64_t requests_left;
+	uint64_t written; /* bytes handed on in this turn */
 	int rc;
+	ol_fault fault; /* of what rc is */
 	ol_error err;
 };
 
@@ -68,14 +75,16 @@ struct worker {
 	uint64_t asked_start, asked_end, at; /* of the request under way; the stream's next byte */
 	uint64_t written;                    /* bytes handed on so far */
 	bool whole;                          /* a 200: the stream is the blob from byte 0 */
-	bool again; /* the reply was refused, but asking in another way may help */
+	bool again;     /* the reply was refused, but asking in another way may help */
+	ol_fault fault; /* of the request that failed */
 };
 
-static void fail_plan(struct plan *plan, int rc, const ol_error *err)
+static void fail_plan(struct plan *plan, int rc, ol_fault fault, const ol_error *err)
 {
 	pthread_mutex_lock(&plan->lock);
 	if (plan->rc == OL_OK) {
 		plan->rc = rc;
+		plan->fault = fault;
 		plan->err = *err;
 	}
 	plan->over = true;
@@ -122,8 +131,8 @@ static int accept_part(struct worker *worker, const ol_reply *reply, ol_error *e
 		range.start != worker->asked_start || range.end > worker->asked_end)
 		return ask_otherwise(worker, &plan->without_range, err,
 			"another range was answered than asked for");
-	if (range.has_total && range.total != plan->ask->size)
-		return wrong_size(range.total, plan->ask->size, err);
+	if (range.has_total && range.total != plan->ask->blob->size)
+		return wrong_size(range.total, plan->ask->blob->size, err);
 	worker->whole = false;
 	worker->at = range.start;
 	pthread_mutex_lock(&plan->lock);
@@ -148,11 +157,11 @@ static int on_reply(void *ctx, const ol_reply *reply, ol_error *err)
 	worker->at = 0;
 	/* An encoding may be how the blob is stored (an object store's label on a .tar.gz) or how
 	 * it was sent: the length tells. */
-	if (!decoding && is_encoded(reply) && reply->content_length != plan->ask->size)
+	if (!decoding && is_encoded(reply) && reply->content_length != plan->ask->blob->size)
 		return ask_otherwise(worker, &plan->decode, err, "the body is encoded");
 	if (!is_encoded(reply) && reply->content_length != UINT64_MAX &&
-		reply->content_length != plan->ask->size)
-		return wrong_size(reply->content_length, plan->ask->size, err);
+		reply->content_length != plan->ask->blob->size)
+		return wrong_size(reply->content_length, plan->ask->blob->size, err);
 	return OL_OK;
 }
 
@@ -202,7 +211,7 @@ static int on_body(void *ctx, const void *data, size_t size, ol_error *err)
 {
 	struct worker *worker = ctx;
 	struct plan *plan = worker->plan;
-	uint64_t from = worker->at, to = from + size, end = plan->ask->size;
+	uint64_t from = worker->at, to = from + size, end = plan->ask->blob->size;
 	struct piece *piece;
 
 	if (to > end)
@@ -216,10 +225,13 @@ static int on_body(void *ctx, const void *data, size_t size, ol_error *err)
 		int rc = target->write(target->ctx, start,
 			(const char *)data + (start - worker->at), (size_t)(stop - start), err);
 
-		if (rc < 0)
+		if (rc < 0) {
+			worker->fault.kind = OL_FAULT_OURS; /* nobody else could do better */
 			return rc;
+		}
 		pthread_mutex_lock(&plan->lock);
 		piece->next = stop;
+		plan->written += stop - start;
 		pthread_mutex_unlock(&plan->lock);
 		worker->written += stop - start;
 		from = stop;
@@ -264,12 +276,12 @@ static bool take(struct worker *worker, ol_ask *ask, char *range, size_t range_s
 		ask->decode = plan->decode;
 		ask->range = NULL;
 		if (!plan->without_range &&
-			(found->next > 0 || found->end < plan->ask->size || plan->split)) {
+			(found->next > 0 || found->end < plan->ask->blob->size || plan->split)) {
 			(void)snprintf(range, range_size, "bytes=%" PRIu64 "-%" PRIu64, found->next,
 				found->end - 1);
 			ask->range = range;
 		} else {
-			worker->asked_end = plan->ask->size;
+			worker->asked_end = plan->ask->blob->size;
 		}
 		free(*ask->location);
 		*ask->location = ol_strdup(plan->location);
@@ -323,7 +335,7 @@ static int after_reply(struct worker *worker, const ol_ask *ask, const ol_reply 
 		return go_on(worker, false,
 			ol_fail(err, OL_EUNAVAILABLE,
 				"ends before the %" PRIu64 " bytes its descriptor says",
-				plan->ask->size),
+				plan->ask->blob->size),
 			err);
 	}
 	if (reply->status == 416) {
@@ -367,7 +379,10 @@ static int ask_for_piece(struct worker *worker, const ol_ask *ask, ol_error *err
 	int rc;
 
 	worker->again = false;
+	worker->fault = (ol_fault){ 0 };
 	rc = ol_exchange(plan->registry, ask, &reply, err);
+	if (worker->fault.kind == OL_FAULT_NONE)
+		worker->fault = ol_fault_of(rc, &reply);
 	pthread_mutex_lock(&plan->lock);
 	free(plan->location);
 	plan->location = ol_strdup(*ask->location);
@@ -384,14 +399,13 @@ static void *work(void *ctx)
 {
 	struct worker *worker = ctx;
 	struct plan *plan = worker->plan;
-	const ol_blob_ask *blob = plan->ask;
 	ol_autofree char *location = NULL;
 	char range[64];
 	ol_error err = { 0 };
 	ol_ask ask = { .method = OL_METHOD_GET,
-		.host = blob->host,
-		.repository = blob->repository,
-		.path = blob->path,
+		.host = plan->way->host,
+		.repository = plan->way->endpoint->repository,
+		.path = plan->path,
 		.http1 = plan->split,
 		.plain_redirect = true,
 		.accept_reply = on_reply,
@@ -405,7 +419,7 @@ static void *work(void *ctx)
 	while (rc == OL_OK && take(worker, &ask, range, sizeof range))
 		rc = ask_for_piece(worker, &ask, &err);
 	if (rc < 0 && !atomic_load(&plan->stop))
-		fail_plan(plan, rc, &err);
+		fail_plan(plan, rc, worker->fault, &err);
 	return NULL;
 }
 
@@ -442,7 +456,7 @@ static int check_ranges(const ol_blob_ask *ask, ol_error *err)
 
 	for (size_t i = 0; i < ask->range_count; i++) {
 		if (ask->ranges[i].start < at || ask->ranges[i].end < ask->ranges[i].start ||
-			ask->ranges[i].end > ask->size)
+			ask->ranges[i].end > ask->blob->size)
 			return ol_fail(err, OL_EINVAL, "ranges out of order or past the end");
 		at = ask->ranges[i].end;
 	}
@@ -464,44 +478,96 @@ static unsigned start_workers(struct worker *workers, unsigned count)
 	return started;
 }
 
-int ol_blob_fetch(ol_registry *registry, const ol_blob_ask *ask, ol_error *err)
+static unsigned connections_to(const ol_registry *registry, const ol_host *host)
 {
-	struct plan plan = { .registry = registry, .ask = ask };
-	unsigned count = registry->connections ? registry->connections
-			 : ask->host->loopback ? 1
-					       : 3;
-	ol_autofree struct worker *workers = ol_alloc_array(count, sizeof *workers);
-	int rc = check_ranges(ask, err);
+	return registry->connections ? registry->connections : host->loopback ? 1 : 3;
+}
 
-	if (rc < 0)
-		return rc;
-	make_pieces(&plan, count);
-	pthread_mutex_init(&plan.lock, NULL);
-	pthread_cond_init(&plan.changed, NULL);
+/* Turns to another endpoint: what pieces have stays, what the last one was like does not. */
+static void aim(struct plan *plan, const ol_way *way)
+{
+	free(plan->path);
+	free(plan->location);
+	plan->location = NULL;
+	plan->path = ol_text("/v2/%s/blobs/%s", way->endpoint->repository,
+		ol_digest_format(&plan->ask->blob->digest).text);
+	plan->way = way;
+	plan->ranges_work = plan->over = plan->without_range = plan->decode = false;
+	plan->written = 0;
+	plan->rc = OL_OK;
+	plan->fault = (ol_fault){ 0 };
+	atomic_store(&plan->stop, false);
+	for (size_t i = 0; i < plan->count; i++)
+		plan->pieces[i].worker = NOBODY;
+}
+
+/* All that one endpoint can be asked for. */
+static int take_turn(struct plan *plan, ol_patience patience)
+{
+	unsigned count = plan->split ? connections_to(plan->registry, plan->way->host) : 1;
+	ol_autofree struct worker *workers = ol_alloc_array(count, sizeof *workers);
+
 	for (unsigned i = 0; i < count; i++)
-		workers[i] = (struct worker){
-			.plan = &plan, .number = (int)i, .patience = ol_registry_patience(registry)
-		};
-	count = plan.split ? start_workers(workers, count) : 1;
+		workers[i] =
+			(struct worker){ .plan = plan, .number = (int)i, .patience = patience };
+	count = start_workers(workers, count);
 	(void)work(&workers[0]);
-	pthread_mutex_lock(&plan.lock);
-	if (!plan.ranges_work)
-		plan.over = true; /* the others wait for what will not come */
-	pthread_cond_broadcast(&plan.changed);
-	pthread_mutex_unlock(&plan.lock);
+	pthread_mutex_lock(&plan->lock);
+	if (!plan->ranges_work)
+		plan->over = true; /* the others wait for what will not come */
+	pthread_cond_broadcast(&plan->changed);
+	pthread_mutex_unlock(&plan->lock);
 	for (unsigned i = 1; i < count; i++)
 		(void)pthread_join(workers[i].thread, NULL);
 	/* What others gave up when a 200 came is left for this one. */
-	if (plan.rc == OL_OK) {
-		plan.over = false;
+	if (plan->rc == OL_OK) {
+		plan->over = false;
 		(void)work(&workers[0]);
 	}
-	rc = plan.rc;
-	if (rc < 0 && err)
-		*err = plan.err;
+	return plan->rc;
+}
+
+static int walk_endpoints(struct plan *plan, ol_walk *walk, ol_error *err)
+{
+	const ol_descriptor *blob = plan->ask->blob;
+
+	while (ol_walk_next(walk)) {
+		int rc;
+
+		if (!plan->pieces)
+			make_pieces(plan, connections_to(plan->registry, walk->way->host));
+		aim(plan, walk->way);
+		rc = take_turn(plan, ol_walk_patience(walk));
+		if (plan->written)
+			ol_route_note_giver(plan->registry, &blob->digest, walk->way->host);
+		if (rc == OL_OK)
+			return OL_OK;
+		if (rc == OL_ECORRUPT)
+			(void)ol_wrap(&plan->err, rc, "%s", plan->ask->what);
+		if (!ol_walk_failed(walk, rc, plan->fault, &plan->err))
+			break;
+	}
+	return ol_walk_refusal(walk, err);
+}
+
+int ol_blob_fetch(ol_registry *registry, const ol_blob_ask *ask, ol_error *err)
+{
+	struct plan plan = { .registry = registry, .ask = ask };
+	ol_walk walk;
+	int rc = check_ranges(ask, err);
+
+	if (rc == OL_OK)
+		rc = ol_walk_begin(&walk, registry, ask->ref, OL_CAN_PULL, ask->what, err);
+	if (rc < 0)
+		return rc;
+	pthread_mutex_init(&plan.lock, NULL);
+	pthread_cond_init(&plan.changed, NULL);
+	rc = walk_endpoints(&plan, &walk, err);
+	ol_walk_end(&walk);
 	pthread_cond_destroy(&plan.changed);
 	pthread_mutex_destroy(&plan.lock);
 	free(plan.pieces);
 	free(plan.location);
+	free(plan.path);
 	return rc;
 }

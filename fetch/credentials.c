@@ -98,22 +98,27 @@ struct search {
 };
 
 /* A helper that fails is a warning: there may be other sources, and the image may be public. */
+static void ask_helper(struct search *search, const char *suffix, const char *server)
+{
+	ol_error err = { 0 };
+
+	if (ol_credential_helper_get(suffix, server, &search->found, &search->done, &err) < 0)
+		ol_tell_text(search->options->listener, OL_EVENT_WARNING,
+			"%s: going on without its credentials", err.text);
+	if (search->done)
+		search->found.source = ol_text("docker-credential-%s", suffix);
+}
+
 static void ask_helpers(struct search *search, const ol_docker_config *config)
 {
 	const char *suffix;
 
 	for (unsigned i = 0; !search->done; i++) {
 		ol_autofree char *server = NULL;
-		ol_error err = { 0 };
 
 		if (!ol_docker_config_helper(config, search->host, i, &suffix, &server))
 			return;
-		if (ol_credential_helper_get(suffix, server, &search->found, &search->done, &err) <
-			0)
-			ol_tell_text(search->options->listener, OL_EVENT_WARNING,
-				"%s: going on without its credentials", err.text);
-		if (search->done)
-			search->found.source = ol_text("docker-credential-%s", suffix);
+		ask_helper(search, suffix, server);
 	}
 }
 
@@ -186,25 +191,40 @@ static void from_creds(const char *creds, ol_credentials *out)
 	out->source = ol_strdup("--creds");
 }
 
-int ol_credentials_find(const ol_credential_options *options, const char *host, const char *path,
-	ol_credentials *out, ol_error *err)
+/* All files, as they stand above. */
+static int find_in_files(struct search *search, ol_error *err)
 {
 	ol_autofree char *docker = docker_file();
 	ol_autofree char *runtime = runtime_file();
 	ol_autofree char *config = config_file();
 	const char *const looked_for[] = { docker, runtime, config };
+	int rc = find_in_file(search, chosen_file(search->options), true, err);
+
+	if (rc == OL_OK && !search->done)
+		rc = find_in_env(search, err);
+	for (size_t i = 0; i < 3 && rc == OL_OK && !search->done; i++)
+		rc = find_in_file(search, looked_for[i], false, err);
+	return rc;
+}
+
+int ol_credentials_find(const ol_credential_options *options, const char *host, const char *path,
+	ol_credentials *out, ol_error *err)
+{
+	static const char *const files_alone[] = { "containers-auth.json", NULL };
 	struct search search = { .options = options, .host = host, .path = path };
-	int rc;
+	int rc = OL_OK;
 
 	if (options->creds) {
 		from_creds(options->creds, out);
 		return OL_OK;
 	}
-	rc = find_in_file(&search, chosen_file(options), true, err);
-	if (rc == OL_OK && !search.done)
-		rc = find_in_env(&search, err);
-	for (size_t i = 0; i < 3 && rc == OL_OK && !search.done; i++)
-		rc = find_in_file(&search, looked_for[i], false, err);
+	for (const char *const *helper = options->helpers ? options->helpers : files_alone;
+		rc == OL_OK && !search.done && *helper; helper++) {
+		if (strcmp(*helper, files_alone[0]) == 0)
+			rc = find_in_files(&search, err);
+		else
+			ask_helper(&search, *helper, host);
+	}
 	if (rc < 0) {
 		ol_credentials_done(&search.found);
 		return rc;

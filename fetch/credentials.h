@@ -15,6 +15,9 @@ typedef struct ol_credentials {
 typedef struct ol_credential_options {
 	const char *creds;    /* --creds */
 	const char *authfile; /* --authfile */
+	/* registries.conf's credential-helpers, ended by NULL, among which
+	 * "containers-auth.json" stands for all files; NULL: the files alone */
+	const char *const *helpers;
 	/* hears OL_EVENT_WARNING: a helper that is missing, a default file that cannot be read */
 	const ol_listener *listener;
 } ol_credential_options;

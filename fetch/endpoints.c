@@ -224,10 +224,17 @@ static int from_conf(
 	if (rule->blocked) {
 		(void)ol_fail(err, OL_EAUTH, "registry %s is blocked in %s, line %u", rule->prefix,
 			rule->file, rule->line);
-		return ol_hint(err, OL_EAUTH, "to allow it, take `blocked = true` out of that file");
+		return ol_hint(
+			err, OL_EAUTH, "to allow it, take `blocked = true` out of that file");
 	}
 	out->source = ol_arena_strdup(out->arena, rule->file);
 	out->rule = ol_arena_strdup(out->arena, rule->prefix);
+	if (options->itself) {
+		rc = add_plain(ref, out, err);
+		if (rc == OL_OK)
+			out->list[0].skip_verify = out->list[0].may_be_plain = rule->insecure;
+		return rc;
+	}
 	out->list = ol_arena_alloc(out->arena, (rule->mirror_count + 1) * sizeof *out->list);
 	for (size_t i = 0; rc == OL_OK && i < rule->mirror_count; i++) {
 		const ol_registry_mirror *mirror = &rule->mirrors[i];

@@ -13,6 +13,9 @@
 #include "fetch/registries_conf.h"
 #include "manifest/ref.h"
 
+/* No configuration has more. */
+#define OL_HEADERS_MAX 64
+
 typedef enum ol_capability {
 	OL_CAN_PULL = 1,
 	OL_CAN_RESOLVE = 2, /* may say what a tag means */
@@ -52,6 +55,8 @@ typedef struct ol_endpoint_options {
 	/* --hosts-dir; NULL: ORLOP_HOSTS_DIR, else containerd's places */
 	const char *hosts_dir;
 	const ol_registries_conf *conf; /* lent */
+	/* for pushing and logging in: no mirrors, and registries.conf moves nothing */
+	bool itself;
 } ol_endpoint_options;
 
 typedef struct ol_endpoints {

@@ -52,9 +52,9 @@ static void go_home(struct turn *turn)
 		turn->at_home = ol_url_same_origin(turn->url, base);
 		/* What it is was looked at when the registry named it. */
 		if (!turn->at_home)
-			(void)ol_host_of_url(turn->registry, turn->url, &host, NULL);
+			(void)ol_host_via(turn->registry, turn->url, turn->ask->host, &host, NULL);
 	} else {
-		turn->url = ol_text("%s%s", base, turn->ask->path);
+		turn->url = ol_host_url(turn->ask->host, turn->ask->path);
 	}
 	turn->host = host;
 	turn->kept = false;
@@ -71,7 +71,7 @@ static int begin(struct turn *turn, ol_error *err)
 	}
 	turn->url = ol_strdup(*location);
 	turn->kept = true;
-	return ol_host_of_url(turn->registry, turn->url, &turn->host, err);
+	return ol_host_via(turn->registry, turn->url, turn->ask->host, &turn->host, err);
 }
 
 static void forget_location(const struct turn *turn)
@@ -215,7 +215,7 @@ static int redirected(struct turn *turn, ol_error *err)
 	if (ol_url_is_https(turn->url) && !ol_url_is_https(next) && !turn->ask->plain_redirect)
 		return ol_fail(
 			err, OL_EUNAVAILABLE, "%s redirects from https to http", turn->host->name);
-	rc = ol_host_of_url(turn->registry, next, &turn->host, err);
+	rc = ol_host_via(turn->registry, next, turn->ask->host, &turn->host, err);
 	if (rc < 0)
 		return rc;
 	free(turn->url);
@@ -277,7 +277,9 @@ static int ask_once(struct turn *turn, ol_error *err)
 	ol_autofree char *part =
 		ask->content_range ? ol_text("Content-Range: %s", ask->content_range) : NULL;
 	const char *const all[] = { accept, range, type, part };
-	const char *headers[5] = { NULL };
+	const ol_endpoint *endpoint = turn->host->endpoint;
+	const char *const *own = turn->at_home && endpoint ? endpoint->headers : NULL;
+	const char *headers[5 + OL_HEADERS_MAX] = { NULL };
 	size_t count = 0;
 	char *authorization = NULL;
 	int rc = OL_OK;
@@ -285,6 +287,8 @@ static int ask_once(struct turn *turn, ol_error *err)
 	for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
 		if (all[i])
 			headers[count++] = all[i];
+	for (; own && *own && count < 4 + OL_HEADERS_MAX; own++)
+		headers[count++] = *own;
 	if (turn->at_home)
 		rc = ol_access_header(
 			turn->registry, turn->access, &authorization, &turn->use, err);
@@ -298,6 +302,8 @@ static int ask_once(struct turn *turn, ol_error *err)
 				.headers = headers,
 				.authorization = authorization,
 				.tls = &turn->host->tls,
+				.proxy = endpoint ? endpoint->proxy : NULL,
+				.connect_ms = endpoint ? endpoint->connect_ms : 0,
 				.decode = ask->decode,
 				.http1 = ask->http1,
 				.payload = ask->payload,

@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -9,26 +10,76 @@
 /* Penalties that differ by less are one and the same. */
 #define PENALTY_NEWS_MS 500
 
-static ol_host *find(ol_registry *registry, const char *name)
+static ol_host *find(ol_registry *registry, const char *key)
 {
 	for (ol_host *host = registry->hosts; host; host = host->next)
-		if (strcmp(host->name, name) == 0)
+		if (strcmp(host->key, key) == 0)
 			return host;
 	return NULL;
 }
 
-static int make(ol_registry *registry, const char *name, ol_host **out, ol_error *err)
+/* Not yet in the list. */
+static ol_host *make(const ol_registry *registry, const char *key, const char *name)
 {
 	ol_autofree char *url = ol_text("https://%s/", name);
 	ol_host *host = ol_alloc(sizeof *host);
-	int rc;
 
 	pthread_mutex_init(&host->lock, NULL);
+	host->key = ol_strdup(key);
 	host->name = ol_strdup(name);
 	host->loopback = ol_url_is_loopback(url);
-	host->may_be_plain = registry->plain_http || host->loopback || registry->skip_tls_verify;
+	host->may_be_plain = host->loopback || registry->skip_tls_verify;
+	return host;
+}
+
+static int make_plain(ol_registry *registry, const char *name, ol_host **out, ol_error *err)
+{
+	ol_host *host = make(registry, name, name);
+
+	host->may_be_plain = host->may_be_plain || registry->plain_http;
 	host->scheme = registry->plain_http ? OL_SCHEME_HTTP : OL_SCHEME_UNKNOWN;
-	rc = ol_tls_load(name, registry->cert_dir, registry->skip_tls_verify, &host->tls, err);
+	*out = host;
+	return ol_tls_load(&(ol_tls_ask){ .host = name,
+				   .cert_dir = registry->cert_dir,
+				   .skip_verify = registry->skip_tls_verify },
+		&host->tls, err);
+}
+
+static int make_endpoint(ol_registry *registry, const char *key, const ol_endpoint *endpoint,
+	const char *source, ol_host **out, ol_error *err)
+{
+	ol_host *host = make(registry, key, endpoint->host);
+	const bool plain = registry->plain_http && endpoint->is_primary;
+
+	host->endpoint = endpoint;
+	host->may_be_plain = host->may_be_plain || endpoint->may_be_plain || plain;
+	switch (endpoint->transport) {
+	case OL_TRANSPORT_TRY:
+		host->scheme = plain ? OL_SCHEME_HTTP : OL_SCHEME_UNKNOWN;
+		break;
+	case OL_TRANSPORT_HTTPS:
+		host->scheme = OL_SCHEME_HTTPS;
+		break;
+	case OL_TRANSPORT_HTTP:
+		host->scheme = OL_SCHEME_HTTP;
+		break;
+	}
+	*out = host;
+	return ol_tls_load(
+		&(ol_tls_ask){ .host = endpoint->host,
+			.cert_dir = endpoint->cert_dir ? endpoint->cert_dir : registry->cert_dir,
+			.skip_verify = registry->skip_tls_verify || endpoint->skip_verify,
+			.authorities = endpoint->authorities,
+			.cert = endpoint->cert,
+			.key = endpoint->key,
+			.alone = endpoint->own_certificates,
+			.source = source },
+		&host->tls, err);
+}
+
+/* Into the list, or away. */
+static int keep(ol_registry *registry, ol_host *host, int rc, ol_host **out)
+{
 	if (rc < 0) {
 		ol_host_free(host);
 		return rc;
@@ -49,26 +100,89 @@ int ol_host_get(ol_registry *registry, const char *name, ol_host **out, ol_error
 		name = "registry-1.docker.io";
 	pthread_mutex_lock(&registry->lock);
 	host = find(registry, name);
-	if (!host)
-		rc = make(registry, name, &host, err);
+	if (!host) {
+		rc = make_plain(registry, name, &host, err);
+		rc = keep(registry, host, rc, &host);
+	}
 	if (rc == OL_OK)
 		*out = host;
 	pthread_mutex_unlock(&registry->lock);
 	return rc;
 }
 
+int ol_host_of_endpoint(ol_registry *registry, const ol_endpoint *endpoint, const char *source,
+	ol_host **out, ol_error *err)
+{
+	ol_autofree char *key = NULL;
+	ol_host *host;
+	int rc = OL_OK;
+
+	if (!source)
+		return ol_host_get(registry, endpoint->host, out, err);
+	/* What another file or rule says of the same host is another host. */
+	key = ol_text("%s %d%d%d%d %s %s %s", endpoint->host, endpoint->transport,
+		endpoint->skip_verify, endpoint->may_be_plain, endpoint->is_primary, endpoint->root,
+		endpoint->ns ? endpoint->ns : "", source);
+	pthread_mutex_lock(&registry->lock);
+	host = find(registry, key);
+	if (!host) {
+		rc = make_endpoint(registry, key, endpoint, source, &host, err);
+		rc = keep(registry, host, rc, &host);
+	}
+	if (rc == OL_OK)
+		*out = host;
+	pthread_mutex_unlock(&registry->lock);
+	return rc;
+}
+
+/* The name of a URL's host. */
+static int name_of(const char *url, char **out, ol_error *err)
+{
+	int rc = ol_url_authority(url, out, err);
+
+	if (rc == OL_OK && ol_view_ends(ol_view_of(*out), ol_url_is_https(url) ? ":443" : ":80"))
+		*strrchr(*out, ':') = '\0';
+	return rc;
+}
+
 int ol_host_of_url(ol_registry *registry, const char *url, ol_host **out, ol_error *err)
 {
-	ol_autofree char *authority = NULL;
-	int rc = ol_url_authority(url, &authority, err);
-	ol_view view;
+	ol_autofree char *name = NULL;
+	int rc = name_of(url, &name, err);
 
+	return rc < 0 ? rc : ol_host_get(registry, name, out, err);
+}
+
+int ol_host_via(ol_registry *registry, const char *url, ol_host *via, ol_host **out, ol_error *err)
+{
+	ol_autofree char *base = ol_host_base(via);
+	ol_autofree char *name = NULL;
+	ol_autofree char *key = NULL;
+	ol_host *host;
+	int rc;
+
+	if (ol_url_same_origin(url, base)) {
+		*out = via;
+		return OL_OK;
+	}
+	if (!via->endpoint)
+		return ol_host_of_url(registry, url, out, err);
+	rc = name_of(url, &name, err);
 	if (rc < 0)
 		return rc;
-	view = ol_view_of(authority);
-	if (ol_view_ends(view, ol_url_is_https(url) ? ":443" : ":80"))
-		*strrchr(authority, ':') = '\0';
-	return ol_host_get(registry, authority, out, err);
+	key = ol_text("%s by %s", name, via->key);
+	pthread_mutex_lock(&registry->lock);
+	host = find(registry, key);
+	if (!host) {
+		host = make(registry, key, name);
+		host->endpoint = via->endpoint;
+		host->borrowed = true;
+		ol_tls_share(&via->tls, &host->tls);
+		rc = keep(registry, host, OL_OK, &host);
+	}
+	*out = host;
+	pthread_mutex_unlock(&registry->lock);
+	return rc;
 }
 
 void ol_host_free(ol_host *host)
@@ -78,6 +192,7 @@ void ol_host_free(ol_host *host)
 	ol_access_free_all(host);
 	ol_tls_done(&host->tls);
 	pthread_mutex_destroy(&host->lock);
+	free(host->key);
 	free(host->name);
 	free(host);
 }
@@ -100,6 +215,25 @@ char *ol_host_base(ol_host *host)
 	return ol_text("%s://%s",
 		scheme == OL_SCHEME_HTTP || scheme == OL_SCHEME_TRY_HTTP ? "http" : "https",
 		host->name);
+}
+
+char *ol_host_url(ol_host *host, const char *path)
+{
+	ol_autofree char *base = ol_host_base(host);
+	const ol_endpoint *endpoint = host->borrowed ? NULL : host->endpoint;
+
+	if (!endpoint)
+		return ol_text("%s%s", base, path);
+	return ol_text("%s%s%s%s%s", base, endpoint->root, path + strlen("/v2"),
+		!endpoint->ns       ? ""
+		: strchr(path, '?') ? "&ns="
+				    : "?ns=",
+		endpoint->ns ? endpoint->ns : "");
+}
+
+bool ol_host_takes_creds(const ol_host *host)
+{
+	return !host->endpoint || (host->endpoint->is_primary && !host->borrowed);
 }
 
 void ol_host_answered(ol_host *host, const char *url)
@@ -154,4 +288,26 @@ uint64_t ol_host_penalty(ol_host *host)
 	until = host->penalty_until_ms;
 	pthread_mutex_unlock(&host->lock);
 	return until;
+}
+
+bool ol_host_put_out(ol_host *host, const char *why)
+{
+	bool news;
+
+	pthread_mutex_lock(&host->lock);
+	news = !*host->out;
+	if (news)
+		(void)snprintf(host->out, sizeof host->out, "%s", *why ? why : "failed");
+	pthread_mutex_unlock(&host->lock);
+	return news;
+}
+
+bool ol_host_is_out(ol_host *host)
+{
+	bool is_out;
+
+	pthread_mutex_lock(&host->lock);
+	is_out = *host->out;
+	pthread_mutex_unlock(&host->lock);
+	return is_out;
 }

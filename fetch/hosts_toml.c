@@ -7,8 +7,7 @@
 #include "base/str.h"
 #include "fetch/toml.h"
 
-#define PATHS_MAX   64
-#define HEADERS_MAX 64
+#define PATHS_MAX 64
 
 /* What a table's values are read with. */
 struct reading {
@@ -182,9 +181,9 @@ static int add_header(const struct reading *r, const ol_toml *item, const char *
 		return wrong(item, r->err, name, "is a string or an array of strings");
 	if (!is_header_name(name) || !is_header_value(ol_toml_text(item)))
 		return wrong(item, r->err, "header", "has a name or a value that HTTP has not");
-	if (*count == HEADERS_MAX)
+	if (*count == OL_HEADERS_MAX)
 		return ol_fail(r->err, OL_ELIMIT, "line %u: more than %d headers",
-			ol_toml_line(item), HEADERS_MAX);
+			ol_toml_line(item), OL_HEADERS_MAX);
 	/* libcurl leaves a header with nothing behind the colon out, but for one that ends so. */
 	line = *ol_toml_text(item) ? ol_text("%s: %s", name, ol_toml_text(item))
 				   : ol_text("%s;", name);
@@ -201,7 +200,7 @@ static int read_headers(const struct reading *r, const ol_toml *table, ol_endpoi
 
 	if (rc < 0 || !headers)
 		return rc;
-	list = ol_arena_alloc(r->arena, (HEADERS_MAX + 1) * sizeof *list);
+	list = ol_arena_alloc(r->arena, (OL_HEADERS_MAX + 1) * sizeof *list);
 	for (const ol_toml *h = ol_toml_first(headers); rc == OL_OK && h; h = ol_toml_next(h)) {
 		if (!ol_toml_is_array(h))
 			rc = add_header(r, h, ol_toml_key(h), list, &count);

@@ -10,7 +10,7 @@
 
 /* All files together; what a distribution ships is a hundredth of it. */
 #define RULES_MAX   4096
-#define MIRRORS_MAX 64
+#define MIRRORS_MAX 63 /* with the registry itself they fit the bits of a number */
 #define SEARCH_MAX  64
 
 struct alias {

@@ -8,6 +8,7 @@
 #include "base/limits.h"
 #include "fetch/blob_priv.h"
 #include "fetch/registry_priv.h"
+#include "fetch/route_priv.h"
 
 #define CONNECT_MS_DEFAULT    15000
 #define STALL_SECONDS_DEFAULT 30
@@ -43,11 +44,14 @@ int ol_registry_new(const ol_registry_options *options, ol_registry **out, ol_er
 		options->user_agent ? options->user_agent : "");
 	registry = ol_alloc(sizeof *registry);
 	pthread_mutex_init(&registry->lock, NULL);
+	pthread_mutex_init(&registry->route_lock, NULL);
 	registry->plain_http = options->plain_http;
 	registry->skip_tls_verify = options->skip_tls_verify;
 	registry->cert_dir = ol_strdup(options->cert_dir);
 	registry->creds = ol_strdup(options->creds);
 	registry->authfile = ol_strdup(options->authfile);
+	registry->hosts_dir = ol_strdup(options->hosts_dir);
+	registry->registries_conf = ol_strdup(options->registries_conf);
 	registry->retries = options->retries > 0   ? (unsigned)options->retries
 			    : options->never_retry ? 0
 						   : OL_RETRIES_DEFAULT;
@@ -78,6 +82,10 @@ void ol_registry_free(ol_registry *registry)
 	free(registry->creds);
 	free(registry->cert_dir);
 	free(registry->authfile);
+	free(registry->hosts_dir);
+	free(registry->registries_conf);
+	ol_route_free_all(registry);
+	pthread_mutex_destroy(&registry->route_lock);
 	pthread_mutex_destroy(&registry->lock);
 	free(registry);
 }
@@ -100,64 +108,85 @@ static void set_media_type(const ol_reply *reply, ol_resolved *out)
 			out->media_type, sizeof out->media_type, "%.*s", (int)type.size, type.data);
 }
 
+/* One question for a manifest: to the way at hand of its walk. */
 struct question {
+	ol_registry *registry;
+	const ol_ref *ref;
+	char *what;                        /* owned: "manifest for app:1.4" */
+	char name[OL_DIGEST_TEXT_MAX + 1]; /* tag or digest */
+	ol_walk walk;
 	ol_patience patience;
 	char *path; /* owned */
-	char *what; /* owned */
 	ol_ask ask;
+	ol_reply reply; /* owned: the last */
 };
 
 static void question_done(struct question *question)
 {
+	ol_reply_done(&question->reply);
+	ol_walk_end(&question->walk);
 	free(question->path);
 	free(question->what);
 }
 
-static int manifest_question(ol_registry *registry, const ol_ref *ref, const ol_digest *digest,
-	struct question *question, ol_error *err)
+/* digest NULL: what the reference says. */
+static int question_begin(struct question *question, ol_registry *registry, const ol_ref *ref,
+	const ol_digest *digest, ol_error *err)
 {
 	const ol_digest *asked = digest                           ? digest
 				 : ol_digest_is_set(&ref->digest) ? &ref->digest
 								  : NULL;
-	ol_digest_text text = asked ? ol_digest_format(asked) : (ol_digest_text){ "" };
-	ol_host *host;
-	int rc = ol_host_get(registry, ref->domain, &host, err);
 
-	if (rc < 0)
-		return rc;
-	question->patience = ol_registry_patience(registry);
-	question->path = ol_text("/v2/%s/manifests/%s", ref->path, asked ? text.text : ref->tag);
+	*question = (struct question){ .registry = registry, .ref = ref };
+	(void)snprintf(question->name, sizeof question->name, "%s",
+		asked ? ol_digest_format(asked).text : ref->tag);
 	question->what = ol_text("manifest for %s%s%s", ol_ref_name_familiar(ref).text,
-		asked ? "@" : ":", asked ? text.text : ref->tag);
-	question->ask = (ol_ask){ .host = host,
-		.repository = ref->path,
+		asked ? "@" : ":", question->name);
+	/* What a digest means needs nobody's trust. */
+	return ol_walk_begin(&question->walk, registry, ref,
+		asked ? OL_CAN_PULL : OL_CAN_PULL | OL_CAN_RESOLVE, question->what, err);
+}
+
+/* Turns to the way at hand. */
+static void question_aim(struct question *question)
+{
+	const ol_way *way = question->walk.way;
+
+	free(question->path);
+	question->path = ol_text("/v2/%s/manifests/%s", way->endpoint->repository, question->name);
+	question->patience = ol_walk_patience(&question->walk);
+	question->ask = (ol_ask){ .host = way->host,
+		.repository = way->endpoint->repository,
 		.path = question->path,
 		.accept = ol_media_accept_manifests(),
 		.body_max = OL_MANIFEST_BYTES_MAX,
 		.decode = true,
 		.patience = &question->patience };
-	return OL_OK;
 }
 
-static int get_manifest(ol_registry *registry, struct question *question, ol_buf *body,
-	ol_resolved *out, ol_error *err)
+static int put(struct question *question, ol_method method, ol_error *err)
 {
-	ol_reply reply;
-	int rc;
+	ol_reply_done(&question->reply);
+	question->ask.method = method;
+	return ol_exchange(question->registry, &question->ask, &question->reply, err);
+}
 
-	question->ask.method = OL_METHOD_GET;
-	rc = ol_exchange(registry, &question->ask, &reply, err);
-	if (rc == OL_OK && reply.status != 200)
-		rc = ol_exchange_refusal(&question->ask, &reply, question->what, err);
-	if (rc == OL_OK) {
-		set_media_type(&reply, out);
-		out->size = reply.body.size;
-		rc = ol_buf_add(body, reply.body.data, reply.body.size);
-		if (rc < 0)
-			rc = ol_str_error(body, err);
-	}
-	ol_reply_done(&reply);
-	return rc;
+static int get_manifest(
+	struct question *question, ol_buf *body, ol_resolved *out, ol_fault *fault, ol_error *err)
+{
+	const ol_reply *reply = &question->reply;
+	int rc = put(question, OL_METHOD_GET, err);
+
+	*fault = ol_fault_of(rc, reply);
+	if (rc == OL_OK && reply->status != 200)
+		rc = ol_exchange_refusal(&question->ask, reply, question->what, err);
+	if (rc < 0)
+		return rc;
+	set_media_type(reply, out);
+	out->size = reply->body.size;
+	ol_buf_clear(body);
+	rc = ol_buf_add(body, reply->body.data, reply->body.size);
+	return rc < 0 ? ol_str_error(body, err) : OL_OK;
 }
 
 /* True when a HEAD told all there is to know. */
@@ -176,75 +205,117 @@ static bool told_by_head(const ol_reply *reply, ol_resolved *out)
 }
 
 /* What a GET says, hashed: for registries whose HEAD says too little. */
-static int resolve_by_get(ol_registry *registry, const ol_ref *ref, struct question *question,
-	ol_resolved *out, ol_error *err)
+static int resolve_by_get(
+	struct question *question, ol_resolved *out, ol_fault *fault, ol_error *err)
 {
+	const ol_digest *asked = &question->ref->digest;
 	ol_auto_buf ol_buf body = OL_BUF(OL_MANIFEST_BYTES_MAX);
-	ol_algorithm algorithm = ol_digest_is_set(&ref->digest) ? ref->digest.algorithm : OL_SHA256;
-	ol_resolved resolved = { 0 };
-	int rc = get_manifest(registry, question, &body, &resolved, err);
+	ol_algorithm algorithm = ol_digest_is_set(asked) ? asked->algorithm : OL_SHA256;
+	int rc = get_manifest(question, &body, out, fault, err);
 
+	if (rc == OL_OK)
+		out->digest = ol_digest_of(algorithm, body.data, body.size);
+	return rc;
+}
+
+/* What one way says. */
+static int resolve_there(
+	struct question *question, ol_resolved *out, ol_fault *fault, ol_error *err)
+{
+	const ol_digest *asked = &question->ref->digest;
+	int rc;
+
+	question_aim(question);
+	rc = put(question, OL_METHOD_HEAD, err);
+	*fault = ol_fault_of(rc, &question->reply);
 	if (rc < 0)
 		return rc;
-	resolved.digest = ol_digest_of(algorithm, body.data, body.size);
-	*out = resolved;
-	return OL_OK;
+	/* Who is busy, and not the last to be asked, is not asked twice. */
+	if (fault->kind == OL_FAULT_BUSY && !question->walk.last && !question->walk.second)
+		return ol_exchange_refusal(&question->ask, &question->reply, question->what, err);
+	if (!told_by_head(&question->reply, out)) {
+		/* A HEAD has no body to say why: 404 included, which some answer to every HEAD. */
+		question->patience = ol_walk_patience(&question->walk);
+		rc = resolve_by_get(question, out, fault, err);
+	}
+	if (rc < 0 || !ol_digest_is_set(asked) || ol_digest_eq(asked, &out->digest))
+		return rc;
+	/* It may name the same bytes by another algorithm; the bytes will tell. */
+	if (asked->algorithm != out->digest.algorithm) {
+		out->digest = *asked;
+		return OL_OK;
+	}
+	fault->kind = OL_FAULT_LIED;
+	return ol_digest_check(asked, &out->digest, err);
 }
 
 int ol_registry_resolve(ol_registry *registry, const ol_ref *ref, ol_resolved *out, ol_error *err)
 {
-	struct question question = { 0 };
-	ol_resolved resolved = { 0 };
-	ol_reply reply = { 0 };
-	int rc = manifest_question(registry, ref, NULL, &question, err);
+	struct question question;
+	int rc = question_begin(&question, registry, ref, NULL, err);
+	bool found = false;
 
-	if (rc == OL_OK) {
-		question.ask.method = OL_METHOD_HEAD;
-		rc = ol_exchange(registry, &question.ask, &reply, err);
+	while (rc == OL_OK && !found && ol_walk_next(&question.walk)) {
+		ol_resolved resolved = { 0 };
+		ol_fault fault = { 0 };
+		ol_error why = { 0 };
+		int there = resolve_there(&question, &resolved, &fault, &why);
+
+		found = there == OL_OK;
+		if (found)
+			*out = resolved;
+		else if (!ol_walk_failed(&question.walk, there, fault, &why))
+			break;
 	}
-	if (rc == OL_OK && !told_by_head(&reply, &resolved)) {
-		/* A HEAD has no body to say why: 404 included, which some answer to every HEAD. */
-		question.patience = ol_registry_patience(registry);
-		rc = resolve_by_get(registry, ref, &question, &resolved, err);
-	}
-	ol_reply_done(&reply);
+	if (rc == OL_OK && !found)
+		rc = ol_walk_refusal(&question.walk, err);
 	question_done(&question);
+	return rc;
+}
+
+static int get_manifest_there(struct question *question, const ol_digest *digest, ol_buf *body,
+	ol_resolved *out, ol_fault *fault, ol_error *err)
+{
+	int rc;
+
+	question_aim(question);
+	rc = get_manifest(question, body, out, fault, err);
 	if (rc < 0)
 		return rc;
-	if (ol_digest_is_set(&ref->digest) && !ol_digest_eq(&ref->digest, &resolved.digest)) {
-		/* It may name the same bytes by another algorithm; the bytes will tell. */
-		if (ref->digest.algorithm == resolved.digest.algorithm)
-			return ol_digest_check(&ref->digest, &resolved.digest, err);
-		resolved.digest = ref->digest;
-	}
-	*out = resolved;
-	return OL_OK;
+	out->digest = ol_digest_of(digest->algorithm, body->data, body->size);
+	rc = ol_digest_check(digest, &out->digest, err);
+	if (rc == OL_OK)
+		return rc;
+	fault->kind = OL_FAULT_LIED;
+	return ol_wrap(err, rc, "%s", question->what);
 }
 
 int ol_registry_get_manifest(ol_registry *registry, const ol_ref *ref, const ol_digest *digest,
 	ol_buf *body, ol_resolved *out, ol_error *err)
 {
-	struct question question = { 0 };
-	ol_resolved resolved = { 0 };
-	int rc = manifest_question(registry, ref, digest, &question, err);
+	struct question question;
+	int rc = question_begin(&question, registry, ref, digest, err);
+	bool found = false;
 
 	ol_buf_clear(body);
-	if (rc == OL_OK)
-		rc = get_manifest(registry, &question, body, &resolved, err);
-	if (rc == OL_OK) {
-		resolved.digest = ol_digest_of(digest->algorithm, body->data, body->size);
-		rc = ol_digest_check(digest, &resolved.digest, err);
-		if (rc < 0)
-			rc = ol_wrap(err, rc, "%s", question.what);
+	while (rc == OL_OK && !found && ol_walk_next(&question.walk)) {
+		ol_resolved resolved = { 0 };
+		ol_fault fault = { 0 };
+		ol_error why = { 0 };
+		int there = get_manifest_there(&question, digest, body, &resolved, &fault, &why);
+
+		found = there == OL_OK;
+		if (found && out)
+			*out = resolved;
+		if (!found && !ol_walk_failed(&question.walk, there, fault, &why))
+			break;
 	}
+	if (rc == OL_OK && !found)
+		rc = ol_walk_refusal(&question.walk, err);
 	question_done(&question);
-	if (rc < 0) {
+	if (rc < 0)
 		ol_buf_clear(body);
-		return rc;
-	}
-	if (out)
-		*out = resolved;
-	return OL_OK;
+	return rc;
 }
 
 /* NOLINTNEXTLINE(readability-function-size): ranges and their count are one parameter in two. */
@@ -252,24 +323,15 @@ int ol_registry_get_blob(ol_registry *registry, const ol_ref *ref, const ol_desc
 	const ol_fetch_range *ranges, size_t range_count, const ol_blob_target *target,
 	ol_error *err)
 {
-	ol_digest_text digest = ol_digest_format(&blob->digest);
-	ol_autofree char *path = ol_text("/v2/%s/blobs/%s", ref->path, digest.text);
-	ol_autofree char *what = ol_text("blob %s", digest.text);
-	ol_blob_ask ask = { .repository = ref->path,
-		.path = path,
+	ol_autofree char *what = ol_text("blob %s", ol_digest_format(&blob->digest).text);
+	const ol_blob_ask ask = { .ref = ref,
+		.blob = blob,
 		.what = what,
-		.size = blob->size,
 		.ranges = ranges,
 		.range_count = range_count,
 		.target = target };
-	int rc = ol_host_get(registry, ref->domain, &ask.host, err);
 
-	if (rc < 0)
-		return rc;
-	rc = ol_blob_fetch(registry, &ask, err);
-	if (rc == OL_ECORRUPT)
-		return ol_wrap(err, rc, "%s", what);
-	return rc;
+	return ol_blob_fetch(registry, &ask, err);
 }
 
 static int write_to_buf(void *ctx, uint64_t offset, const void *data, size_t size, ol_error *err)
@@ -290,15 +352,17 @@ int ol_registry_get_small_blob(ol_registry *registry, const ol_ref *ref, const o
 	ol_digest got;
 	int rc;
 
-	ol_buf_clear(body);
 	if (blob->size > max)
 		return ol_fail(err, OL_ELIMIT, "blob %s is larger than %zu bytes",
 			ol_digest_format(&blob->digest).text, max);
-	rc = ol_registry_get_blob(registry, ref, blob, &all, 1, &target, err);
-	if (rc < 0)
-		return rc;
-	got = ol_digest_of(blob->digest.algorithm, body->data, body->size);
-	rc = ol_digest_check(&blob->digest, &got, err);
+	do {
+		ol_buf_clear(body);
+		rc = ol_registry_get_blob(registry, ref, blob, &all, 1, &target, err);
+		if (rc < 0)
+			return rc;
+		got = ol_digest_of(blob->digest.algorithm, body->data, body->size);
+		rc = ol_digest_check(&blob->digest, &got, err);
+	} while (rc < 0 && ol_registry_blame(registry, ref, &blob->digest));
 	if (rc < 0) {
 		ol_buf_clear(body);
 		return ol_wrap(err, rc, "blob %s", ol_digest_short(&blob->digest).text);
@@ -316,8 +380,13 @@ int ol_registry_ping(ol_registry *registry, const char *host, ol_error *err)
 		.decode = true,
 		.patience = &patience };
 	ol_reply reply = { 0 };
-	int rc = ol_host_get(registry, host, &ask.host, err);
+	ol_ref ref = { 0 };
+	int rc;
 
+	if (strlen(host) >= sizeof ref.domain)
+		return ol_fail(err, OL_EINVAL, "a host's name is not so long");
+	(void)snprintf(ref.domain, sizeof ref.domain, "%s", host);
+	rc = ol_route_itself(registry, &ref, &ask.host, err);
 	if (rc == OL_OK)
 		rc = ol_exchange(registry, &ask, &reply, err);
 	if (rc == OL_OK && reply.status != 200)

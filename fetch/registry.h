@@ -1,14 +1,16 @@
 #pragma once
 
 /*
- * The registry client: distribution-spec pull. One handle serves a whole command: one transfer
- * thread (libcurl multi) with its connections, tokens and per-host penalties; calls block, and any
- * number of threads may call at once. Nothing of libcurl is touched before the first call that asks
- * a registry.
+ * The registry client: distribution-spec pull. A reference's endpoints (mirrors, then the registry
+ * itself) are asked one after the other, for each manifest and blob: see endpoints.h. One handle
+ * serves a whole command: one transfer thread (libcurl multi) with its connections, tokens and
+ * per-host penalties; calls block, and any number of threads may call at once. Nothing of libcurl
+ * is touched before the first call that asks a registry.
  */
 #include "base/cancel.h"
 #include "base/event.h"
 #include "base/str.h"
+#include "fetch/registries_conf.h"
 #include "manifest/descriptor.h"
 #include "manifest/ref.h"
 
@@ -31,8 +33,10 @@ typedef struct ol_registry_options {
 	bool skip_tls_verify; /* --tls-verify=false: also allows falling back to plain HTTP */
 	/* --cert-dir: *.crt CAs, *.cert + *.key client pairs; NULL: the systems' places */
 	const char *cert_dir;
-	const char *creds;    /* --creds USER[:PASS] */
-	const char *authfile; /* --authfile */
+	const char *creds;           /* --creds USER[:PASS] */
+	const char *authfile;        /* --authfile */
+	const char *hosts_dir;       /* --hosts-dir: hosts.toml */
+	const char *registries_conf; /* --registries-conf */
 	/* --retry: further tries after a failed one; -1 (or 0 with never_retry unset):
 	 * the default */
 	int retries;
@@ -78,14 +82,22 @@ typedef struct ol_fetch_range {
 
 /* Fetches the given ranges of a blob (all of it: one range 0..size), in order and apart; large ones
  * over several connections. Resumes, retries, re-authenticates and follows new redirects by itself.
- * The caller verifies the digest. OL_ENOTFOUND, OL_EAUTH, OL_EUNAVAILABLE; OL_ECORRUPT when the
- * blob's size is not the descriptor's. */
+ * The caller verifies the digest. What one endpoint has begun the next one goes on with.
+ * OL_ENOTFOUND, OL_EAUTH, OL_EUNAVAILABLE; OL_ECORRUPT when the blob's size is not the
+ * descriptor's. */
 int ol_registry_get_blob(ol_registry *registry, const ol_ref *ref, const ol_descriptor *blob,
 	const ol_fetch_range *ranges, size_t range_count, const ol_blob_target *target,
 	ol_error *err);
 /* A small blob whole, verified; OL_ELIMIT when its descriptor says more than max bytes. */
 int ol_registry_get_small_blob(ol_registry *registry, const ol_ref *ref, const ol_descriptor *blob,
 	size_t max, ol_buf *body, ol_error *err);
+
+/* Bytes of this blob that came by this handle were other ones than its digest says: whoever gave
+ * them is not asked any more. False when that leaves nobody to ask: then nothing changes. */
+bool ol_registry_blame(ol_registry *registry, const ol_ref *ref, const ol_digest *digest);
+
+/* registries.conf with its drop-ins, read at the first use; lent for the handle's life. */
+int ol_registry_conf(ol_registry *registry, const ol_registries_conf **out, ol_error *err);
 
 /* Tries credentials: GET /v2/. OL_EAUTH when they are refused, OL_EUNSUPPORTED when host is no
  * registry. */

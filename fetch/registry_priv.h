@@ -11,7 +11,8 @@
 struct ol_registry {
 	/* fixed once made */
 	bool plain_http, skip_tls_verify;
-	char *cert_dir, *creds, *authfile; /* owned; NULL where not given */
+	/* owned; NULL where not given */
+	char *cert_dir, *creds, *authfile, *hosts_dir, *registries_conf;
 	unsigned retries, connections;
 	uint64_t piece_bytes;      /* as in the options */
 	ol_registry_timing timing; /* no zeros */
@@ -21,6 +22,11 @@ struct ol_registry {
 
 	pthread_mutex_t lock; /* guards the list; each host has its own. Order: this one first */
 	ol_host *hosts;       /* owned */
+
+	pthread_mutex_t route_lock; /* guards what follows. Order: this one before lock */
+	ol_registries_conf *conf;   /* owned; made at first use, fixed then */
+	struct ol_route *routes;    /* owned */
+	struct ol_giver *givers;    /* owned: see route.c */
 };
 
 static inline ol_patience ol_registry_patience(const ol_registry *registry)

@@ -86,6 +86,8 @@ static int load_dir(const char *dir, ol_tls *tls, ol_error *err)
 			rc = ol_wrap(err, rc, "%s/%s", dir, names[i]->d_name);
 	}
 	names_free(names, count);
+	if (rc == OL_OK)
+		tls->source = ol_strdup(dir);
 	return rc;
 }
 
@@ -98,8 +100,8 @@ static int load_places(const char *host, ol_tls *tls, ol_error *err)
 					? ol_strdup(config)
 					: ol_text("%s/.config", home ? home : "/nonexistent");
 	const char *const places[][2] = {
-		{ own, "/containers/certs.d" },
 		{ own, "/docker/certs.d" },
+		{ own, "/containers/certs.d" },
 		{ "/etc", "/docker/certs.d" },
 		{ "/etc", "/containers/certs.d" },
 	};
@@ -113,17 +115,55 @@ static int load_places(const char *host, ol_tls *tls, ol_error *err)
 	return rc == OL_ENOTFOUND ? OL_OK : rc;
 }
 
-int ol_tls_load(
-	const char *host, const char *cert_dir, bool skip_verify, ol_tls *out, ol_error *err)
+/* What a configuration names, file by file. */
+static int load_named(const ol_tls_ask *ask, ol_tls *tls, ol_error *err)
 {
-	ol_tls tls = { .skip_verify = skip_verify };
+	int rc = OL_OK;
+
+	for (const char *const *path = ask->authorities; rc == OL_OK && path && *path; path++) {
+		rc = add_authority(AT_FDCWD, *path, tls, err);
+		if (rc < 0)
+			rc = ol_wrap(err, rc, "%s", *path);
+	}
+	if (rc < 0 || !ask->cert)
+		return rc;
+	if (access(ask->cert, R_OK) < 0)
+		return ol_fail_sys(err, "client certificate %s", ask->cert);
+	if (access(ask->key, R_OK) < 0)
+		return ol_fail_sys(err, "client key %s", ask->key);
+	tls->cert = ol_strdup(ask->cert);
+	tls->key = ol_strdup(ask->key);
+	return OL_OK;
+}
+
+static int load(const ol_tls_ask *ask, ol_tls *tls, ol_error *err)
+{
+	const bool named = ask->authorities || ask->cert;
+	int rc;
+
+	if (named)
+		rc = load_named(ask, tls, err);
+	else if (ask->cert_dir)
+		rc = load_dir(ask->cert_dir, tls, err);
+	else if (!ask->alone)
+		rc = load_places(ask->host, tls, err);
+	else
+		return OL_OK;
+	if (rc == OL_OK && named && !tls->source)
+		tls->source = ol_strdup(ask->source);
+	return rc;
+}
+
+int ol_tls_load(const ol_tls_ask *ask, ol_tls *out, ol_error *err)
+{
+	ol_tls tls = { .skip_verify = ask->skip_verify };
 	const char *file = getenv("SSL_CERT_FILE");
 	const char *path = getenv("SSL_CERT_DIR");
-	int rc = cert_dir ? load_dir(cert_dir, &tls, err) : load_places(host, &tls, err);
+	int rc = load(ask, &tls, err);
 
 	if (rc < 0) {
 		ol_tls_done(&tls);
-		return ol_wrap(err, rc, "certificates for %s", host);
+		return ol_wrap(err, rc, "certificates for %s", ask->host);
 	}
 	/* The directory is looked into by hash, the bundle is read whole: 20 ms, but kept by
 	 * libcurl for the next connection. Where there are CAs of our own libcurl keeps nothing, so
@@ -140,8 +180,19 @@ int ol_tls_load(
 	return OL_OK;
 }
 
+void ol_tls_share(const ol_tls *tls, ol_tls *out)
+{
+	*out = (ol_tls){ .skip_verify = tls->skip_verify,
+		.authorities = OL_BUF(OL_CONFIG_FILE_BYTES_MAX),
+		.ca_file = ol_strdup(tls->ca_file),
+		.ca_path = ol_strdup(tls->ca_path),
+		.source = ol_strdup(tls->source) };
+	(void)ol_buf_add(&out->authorities, tls->authorities.data, tls->authorities.size);
+}
+
 void ol_tls_done(ol_tls *tls)
 {
+	free(tls->source);
 	ol_buf_done(&tls->authorities);
 	free(tls->ca_file);
 	free(tls->ca_path);

@@ -70,6 +70,8 @@ static int get(ol_registry *registry, ol_host *host, const ol_token_ask *ask, ol
 			.url = url,
 			.authorization = basic,
 			.tls = &host->tls,
+			.proxy = host->endpoint ? host->endpoint->proxy : NULL,
+			.connect_ms = host->endpoint ? host->endpoint->connect_ms : 0,
 			.decode = true,
 			.body_max = OL_TOKEN_BYTES_MAX },
 		&patience, reply, err);
@@ -101,6 +103,8 @@ static int post(ol_registry *registry, ol_host *host, const ol_token_ask *ask, c
 			.url = ask->realm,
 			.form = ol_buf_view(&form),
 			.tls = &host->tls,
+			.proxy = host->endpoint ? host->endpoint->proxy : NULL,
+			.connect_ms = host->endpoint ? host->endpoint->connect_ms : 0,
 			.decode = true,
 			.body_max = OL_TOKEN_BYTES_MAX },
 		&patience, reply, err);
@@ -151,7 +155,7 @@ int ol_token_fetch(ol_registry *registry, const ol_token_ask *ask, ol_token *out
 	int rc = check_realm(ask, secret, err);
 
 	if (rc == OL_OK)
-		rc = ol_host_of_url(registry, ask->realm, &host, err);
+		rc = ol_host_via(registry, ask->realm, ask->via, &host, err);
 	if (!host)
 		return rc; /* which says why */
 	if (refresh)

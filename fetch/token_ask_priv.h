@@ -12,6 +12,7 @@ typedef struct ol_token_ask {
 	const ol_credentials *credentials;
 	const char *refresh;    /* from an earlier answer, or NULL */
 	bool registry_is_https; /* then credentials do not go to a realm that is not */
+	ol_host *via;           /* the registry */
 	const char *for_host;   /* the registry's name, for words */
 	const char *repository; /* "" in a ping */
 	bool pushes;            /* for words */

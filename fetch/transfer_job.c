@@ -260,10 +260,15 @@ static void set_method(ol_job *job)
 /* Go's tools, docker among them, take HTTP_PROXY in both cases, and never send loopback through a
  * proxy; libcurl reads only the lower case (a CGI program can be tricked by a "Proxy:" header,
  * which is why we look). */
-static void set_proxy(CURL *easy, const char *url)
+static void set_proxy(CURL *easy, const char *url, const char *configured)
 {
 	const char *proxy = getenv("http_proxy");
 
+	if (configured) {
+		(void)curl_easy_setopt(easy, CURLOPT_PROXY, configured);
+		(void)curl_easy_setopt(easy, CURLOPT_NOPROXY, ""); /* whatever NO_PROXY says */
+		return;
+	}
 	if (ol_url_is_loopback(url)) {
 		(void)curl_easy_setopt(easy, CURLOPT_PROXY, "");
 		return;
@@ -338,7 +343,8 @@ void ol_job_prepare(ol_job *job, const ol_registry_timing *timing, const char *u
 	(void)curl_easy_setopt(easy, CURLOPT_HTTP_VERSION,
 		(long)(request->http1 ? CURL_HTTP_VERSION_1_1 : CURL_HTTP_VERSION_2TLS));
 	(void)curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, (long)OL_SOCKET_BYTES);
-	(void)curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)timing->connect_ms);
+	(void)curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
+		(long)(request->connect_ms ? request->connect_ms : timing->connect_ms));
 	(void)curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, (long)timing->stall_bytes_per_second);
 	(void)curl_easy_setopt(
 		easy, CURLOPT_LOW_SPEED_TIME, stall_seconds(request->method, timing));
@@ -351,7 +357,7 @@ void ol_job_prepare(ol_job *job, const ol_registry_timing *timing, const char *u
 	if (request->decode)
 		(void)curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "identity");
 	set_method(job);
-	set_proxy(easy, request->url);
+	set_proxy(easy, request->url, request->proxy);
 	set_tls(easy, request->tls);
 	set_headers(job);
 }

@@ -85,9 +85,11 @@ typedef struct ol_request {
 	ol_view form;               /* of POST: urlencoded, a secret */
 	const ol_payload *payload;  /* of PUT and PATCH; NULL: an empty body */
 	const ol_tls *tls;
-	bool decode;     /* undo a Content-Encoding */
-	bool http1;      /* a connection of its own rather than a stream of a shared one */
-	size_t body_max; /* of body where it is not streamed: OL_ELIMIT past it */
+	const char *proxy;   /* instead of the environment's; or NULL */
+	unsigned connect_ms; /* 0: as all others */
+	bool decode;         /* undo a Content-Encoding */
+	bool http1;          /* a connection of its own rather than a stream of a shared one */
+	size_t body_max;     /* of body where it is not streamed: OL_ELIMIT past it */
 
 	/* Where the body of a 200 or 206 goes; NULL: into reply.body. On the transfer thread, in
 	 * large pieces. accept: the headers are there. Both may refuse (negative) and body may say

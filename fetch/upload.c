@@ -117,7 +117,7 @@ static int take_location(struct upload *upload, const ol_reply *reply, ol_error 
 		next = safe;
 	}
 	if (rc == OL_OK)
-		rc = ol_host_of_url(upload->registry, next, &host, err);
+		rc = ol_host_via(upload->registry, next, upload->host, &host, err);
 	if (rc < 0)
 		return ol_wrap(err, OL_EUNAVAILABLE, "%s leads an upload to something that is",
 			upload->host->name);
@@ -145,7 +145,6 @@ static int begin_session(struct upload *upload, const char *mount_from, ol_error
 				     upload->digest.text, mount_from)
 			   : ol_text("/v2/%s/blobs/uploads/", upload->ref->path);
 	ol_ask ask = ask_of(upload, OL_METHOD_POST);
-	ol_autofree char *base = NULL;
 	ol_reply reply;
 	int rc;
 
@@ -153,9 +152,8 @@ static int begin_session(struct upload *upload, const char *mount_from, ol_error
 	ask.path = path;
 	ask.content_type = "application/octet-stream";
 	rc = ol_exchange(upload->registry, &ask, &reply, err);
-	base = ol_host_base(upload->host);
 	free(upload->base);
-	upload->base = ol_text("%s%s", base, path);
+	upload->base = ol_host_url(upload->host, path);
 	if (rc == OL_OK && reply.status == 202) {
 		rc = take_location(upload, &reply, err);
 		take_piece_min(upload, &reply);
@@ -507,7 +505,7 @@ int ol_registry_has_blob(
 		.plain_redirect = true,
 		.patience = &patience };
 	ol_reply reply = { 0 };
-	int rc = ol_host_get(registry, ref->domain, &ask.host, err);
+	int rc = ol_route_itself(registry, ref, &ask.host, err);
 
 	if (rc == OL_OK)
 		rc = ol_exchange(registry, &ask, &reply, err);
@@ -546,7 +544,7 @@ int ol_registry_put_blob(ol_registry *registry, const ol_ref *ref, const ol_uplo
 		.digest = ol_digest_format(&want->digest),
 		.patience = ol_registry_patience(registry),
 		.piece = registry->piece_bytes ? registry->piece_bytes : PIECE_BYTES };
-	int rc = ol_host_get(registry, ref->domain, &upload.host, err);
+	int rc = ol_route_itself(registry, ref, &upload.host, err);
 
 	if (rc < 0)
 		return rc;

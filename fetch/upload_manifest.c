@@ -39,7 +39,7 @@ static int put_bytes(ol_registry *registry, const ol_ref *ref, const ol_manifest
 		.patience = &patience };
 	ol_reply reply = { 0 };
 	ol_view header;
-	int rc = ol_host_get(registry, ref->domain, &ask.host, err);
+	int rc = ol_route_itself(registry, ref, &ask.host, err);
 
 	if (rc == OL_OK) {
 		ol_access_widen(ol_access_get(ask.host, ref->path), scope);
@@ -296,7 +296,7 @@ int ol_registry_list_tags(ol_registry *registry, const ol_ref *ref,
 		.decode = true,
 		.patience = &patience };
 	size_t count = 0;
-	int rc = ol_host_get(registry, ref->domain, &ask.host, err);
+	int rc = ol_route_itself(registry, ref, &ask.host, err);
 
 	if (rc < 0)
 		return rc;

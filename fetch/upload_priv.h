@@ -1,6 +1,7 @@
 #pragma once
 
 #include "fetch/exchange_priv.h"
+#include "fetch/route_priv.h"
 
 /* What a registry says of what was just sent to it, where it says so: OL_ECORRUPT when it keeps it
  * by another digest. */
