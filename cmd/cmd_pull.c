@@ -84,6 +84,8 @@ static int run(ol_context *ctx, ol_error *err)
 		rc = ol_ref_parse(options.ref, &ref, err);
 	if (rc == OL_OK)
 		rc = ol_context_session(ctx, &session, err);
+	if (rc == OL_OK)
+		rc = ol_pull_ref(session, options.ref, &ref, err);
 	if (rc < 0)
 		return rc;
 	tell_start(ctx, &ref, quiet);

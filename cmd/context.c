@@ -12,6 +12,13 @@ const ol_option ol_registry_options[] = {
 		.help = "Credentials for the registry; they stay in your shell's history: prefer "
 			"orlop "
 			"login" },
+	{ .name = "short-names",
+		.kind = OL_OPTION_TEXT,
+		.value = "HOW",
+		.choices = "aliases|search",
+		.help = "A name without a registry: an alias of registries.conf, else docker.io's; "
+			"or search its unqualified-search-registries",
+		.otherwise = "aliases" },
 	{ .name = "retry",
 		.kind = OL_OPTION_TEXT,
 		.value = "N",
@@ -50,6 +57,8 @@ int ol_context_session(ol_context *ctx, ol_session **out, ol_error *err)
 		.cert_dir = text_of(args, "cert-dir"),
 		.creds = text_of(args, "creds"),
 		.authfile = text_of(args, "authfile"),
+		.hosts_dir = text_of(args, "hosts-dir"),
+		.registries_conf = text_of(args, "registries-conf"),
 		.cancel = ctx->cancel,
 		.listener = ol_progress_listener(ctx->progress),
 		.program = "/proc/self/exe",
@@ -59,6 +68,11 @@ int ol_context_session(ol_context *ctx, ol_session **out, ol_error *err)
 
 	if (rc < 0)
 		return rc;
+	if (ol_args_knows(args, "short-names")) {
+		const char *how = ol_args_text(args, "short-names");
+
+		options.search_names = how && strcmp(how, "search") == 0;
+	}
 	if (ol_args_knows(args, "plain-http"))
 		options.plain_http = ol_args_flag(args, "plain-http");
 	if (ol_args_knows(args, "tls-verify"))

@@ -11,6 +11,18 @@
 			.kind = OL_OPTION_FLAG,                                                    \
 			.help = "Refuse certificates that cannot be verified; =false takes any",   \
 			.otherwise = "true" },                                                     \
+		{ .name = "hosts-dir",                                                             \
+			.kind = OL_OPTION_TEXT,                                                    \
+			.value = "DIR",                                                            \
+			.completes = "dir",                                                        \
+			.help = "Folders of hosts.toml, one a registry (ORLOP_HOSTS_DIR)",         \
+			.otherwise = "/etc/containerd/certs.d" },                                  \
+		{ .name = "registries-conf",                                                       \
+			.kind = OL_OPTION_TEXT,                                                    \
+			.value = "FILE",                                                           \
+			.completes = "file",                                                       \
+			.help = "registries.conf, and no other (CONTAINERS_REGISTRIES_CONF)",      \
+			.otherwise = "the user's, then /etc/containers/registries.conf" },         \
 		{ .name = "cert-dir",                                                              \
 			.kind = OL_OPTION_TEXT,                                                    \
 			.value = "DIR",                                                            \

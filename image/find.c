@@ -185,14 +185,11 @@ static int find_by_prefix(
 	return OL_OK;
 }
 
-static int find_by_name(
-	ol_session *session, const char *text, ol_image *image, ol_digest *root, ol_error *err)
+static int find_by_ref(ol_session *session, ol_image *image, ol_digest *root, ol_error *err)
 {
 	ol_name_info info = { 0 };
-	int rc = ol_ref_parse(text, &image->ref, err);
+	int rc;
 
-	if (rc < 0)
-		return rc;
 	if (ol_digest_is_set(&image->ref.digest)) {
 		image->has_ref = true;
 		*root = image->ref.digest;
@@ -205,6 +202,27 @@ static int find_by_name(
 	*root = info.root;
 	ol_name_info_done(&info);
 	return OL_OK;
+}
+
+/* A short name is looked for as a pull would, so that it means what was pulled by it. A
+ * registries.conf that cannot be read is the pull's concern: the store can be used without it. */
+static int find_by_name(
+	ol_session *session, const char *text, ol_image *image, ol_digest *root, ol_error *err)
+{
+	ol_name_choices choices = { 0 };
+	int rc = ol_ref_parse(text, &image->ref, err);
+
+	if (rc < 0)
+		return rc;
+	if (ol_session_names(session, text, &choices, NULL) < 0)
+		return find_by_ref(session, image, root, err);
+	rc = OL_ENOTFOUND;
+	for (size_t i = 0; rc == OL_ENOTFOUND && i < choices.count; i++) {
+		image->ref = choices.refs[i];
+		rc = find_by_ref(session, image, root, err);
+	}
+	ol_name_choices_done(&choices);
+	return rc;
 }
 
 /* A digest that was typed may be of a config or of one platform's manifest: the image is then that

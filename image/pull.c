@@ -220,7 +220,7 @@ static bool is_complete(ol_pull_state *pull)
 	return complete;
 }
 
-static int resolve(ol_pull_state *pull, ol_error *err)
+static int resolve_ref(ol_pull_state *pull, ol_error *err)
 {
 	ol_resolved *out = &pull->incoming.resolved;
 	ol_blob_info info;
@@ -236,6 +236,34 @@ static int resolve(ol_pull_state *pull, ol_error *err)
 	}
 	rc = ol_session_registry(pull->incoming.session, &pull->registry, err);
 	return rc < 0 ? rc : ol_registry_resolve(pull->registry, &pull->ref, out, err);
+}
+
+/* A name that is searched for is what is found first. Somebody who cannot be asked ends the search:
+ * it would bring another's image. */
+static int resolve(ol_pull_state *pull, ol_error *err)
+{
+	const ol_name_choices *choices = &pull->choices;
+	ol_auto_str ol_str reasons = OL_STR(1024);
+	int rc = OL_ENOTFOUND;
+
+	if (choices->is_short && strncmp(choices->rule, "no alias", 8) != 0)
+		ol_tell_text(&pull->incoming.session->options.listener, OL_EVENT_NOTE,
+			"%.100s is %s%.300s: %s", pull->options->ref,
+			choices->count > 1 ? "searched for by " : "", choices->rule,
+			ol_ref_name(&choices->refs[0]).text);
+	for (size_t i = 0; (rc == OL_ENOTFOUND || rc == OL_EAUTH) && i < choices->count; i++) {
+		ol_error why = { 0 };
+
+		pull->ref = choices->refs[i];
+		rc = resolve_ref(pull, &why);
+		if (rc < 0 && err)
+			*err = why;
+		if (rc < 0)
+			(void)ol_str_addf(&reasons, "%s%.200s", i ? "; " : "", why.text);
+	}
+	if (rc < 0 && choices->count > 1)
+		return ol_fail(err, rc, "%s", ol_str_text(&reasons));
+	return rc;
 }
 
 /* The reference means this root already: nothing changes for who looks at the list. */
@@ -304,11 +332,22 @@ static int run(ol_pull_state *pull, ol_pull_result *out, ol_error *err)
 	return rc;
 }
 
+int ol_pull_ref(ol_session *session, const char *text, ol_ref *out, ol_error *err)
+{
+	ol_name_choices choices = { 0 };
+	int rc = ol_session_names(session, text, &choices, err);
+
+	if (rc == OL_OK)
+		*out = choices.refs[0];
+	ol_name_choices_done(&choices);
+	return rc;
+}
+
 int ol_pull(ol_session *session, const ol_pull_options *options, ol_pull_result *out, ol_error *err)
 {
 	ol_pull_state pull = { .incoming = { .session = session }, .options = options };
 	ol_pull_result result = { 0 };
-	int rc = ol_ref_parse(options->ref, &pull.ref, err);
+	int rc = ol_session_names(session, options->ref, &pull.choices, err);
 
 	if (rc == OL_OK)
 		rc = ol_lease_begin_resumable(session->store, "pull", &pull.incoming.lease, err);
@@ -323,5 +362,6 @@ int ol_pull(ol_session *session, const ol_pull_options *options, ol_pull_result 
 		*out = result;
 	}
 	ol_incoming_done(&pull.incoming);
+	ol_name_choices_done(&pull.choices);
 	return rc < 0 ? ol_wrap(err, rc, "cannot pull %.255s", options->ref) : OL_OK;
 }

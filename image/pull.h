@@ -25,6 +25,8 @@ typedef struct ol_pull_result {
 /* Pulls an image so that it can be mounted: design.md section 5. */
 int ol_pull(
 	ol_session *session, const ol_pull_options *options, ol_pull_result *out, ol_error *err);
+/* What a name stands for, as ol_pull takes it (the first choice where it would search). */
+int ol_pull_ref(ol_session *session, const char *text, ol_ref *out, ol_error *err);
 /* A detached child fsyncs what is `written`; it closes the standard descriptors and may be killed
  * at any time. */
 int ol_session_sync_behind(ol_session *session, ol_error *err);

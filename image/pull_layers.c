@@ -260,14 +260,17 @@ static int pull_layer(struct job *job, ol_error *err)
 	if (rc < 0)
 		return rc;
 	rc = receive_and_unpack(job, &unpacked, err);
-	if (rc == OL_ECORRUPT && !stopped(job)) {
-		const bool again = job->resumed > 0;
-
+	while (rc == OL_ECORRUPT && !stopped(job)) {
 		/* Bytes an earlier try left may have been lost by a crash since: once more, all of
-		 * it. */
+		 * it. Else who sent them is not asked again, if there are others. */
+		const bool again =
+			job->resumed > 0 || ol_registry_blame(job->work->pull->registry,
+						    &job->work->pull->ref, &job->blob->digest);
+
 		rc = ol_ingest_reset(job->ingest, again ? err : NULL);
-		if (rc == OL_OK)
-			rc = again ? receive_and_unpack(job, &unpacked, err) : OL_ECORRUPT;
+		if (rc < 0 || !again)
+			return rc < 0 ? rc : OL_ECORRUPT;
+		rc = receive_and_unpack(job, &unpacked, err);
 	}
 	return rc < 0 ? rc : publish(job, &unpacked, err);
 }

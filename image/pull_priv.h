@@ -1,5 +1,6 @@
 #pragma once
 
+#include "fetch/short_name.h"
 #include "image/incoming_priv.h"
 #include "image/pull.h"
 
@@ -8,7 +9,8 @@ typedef struct ol_pull_state {
 	const ol_pull_options *options;
 	ol_registry *registry;
 	const ol_driver *driver;
-	ol_ref ref;
+	ol_name_choices choices; /* what the name may be */
+	ol_ref ref;              /* what it is */
 	_Atomic uint64_t fetched_bytes, resumed_bytes;
 } ol_pull_state;
 

@@ -101,6 +101,8 @@ int ol_session_registry(ol_session *session, ol_registry **out, ol_error *err)
 		.cert_dir = o->cert_dir,
 		.creds = o->creds,
 		.authfile = o->authfile,
+		.hosts_dir = o->hosts_dir,
+		.registries_conf = o->registries_conf,
 		.retries = o->retries,
 		.never_retry = o->retries == 0,
 		.cancel = o->cancel,
@@ -113,6 +115,20 @@ int ol_session_registry(ol_session *session, ol_registry **out, ol_error *err)
 	if (rc == OL_OK)
 		*out = session->registry;
 	return rc;
+}
+
+int ol_session_names(ol_session *session, const char *text, ol_name_choices *out, ol_error *err)
+{
+	const ol_registries_conf *conf = NULL;
+	ol_registry *registry = NULL;
+	ol_ref ref;
+	int rc = ol_ref_parse(text, &ref, err);
+
+	if (rc == OL_OK)
+		rc = ol_session_registry(session, &registry, err);
+	if (rc == OL_OK)
+		rc = ol_registry_conf(registry, &conf, err);
+	return rc < 0 ? rc : ol_name_resolve(conf, text, session->options.search_names, out, err);
 }
 
 int ol_session_need_driver(ol_session *session, const ol_driver **out, ol_error *err)

@@ -21,7 +21,9 @@ typedef struct ol_session_options {
 	/* registry */
 	bool plain_http, skip_tls_verify;
 	const char *cert_dir, *creds, *authfile;
-	int retries; /* -1: the default */
+	const char *hosts_dir, *registries_conf;
+	bool search_names; /* --short-names=search */
+	int retries;       /* -1: the default */
 	ol_cancel *cancel;
 	ol_listener listener;
 	/* what ol_session_sync_behind starts ("/proc/self/exe"); NULL: nothing */

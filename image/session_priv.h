@@ -3,6 +3,7 @@
 #include <stdatomic.h>
 
 #include "fetch/registry.h"
+#include "fetch/short_name.h"
 #include "image/session.h"
 #include "snapshot/driver.h"
 #include "store/blob.h"
@@ -20,6 +21,8 @@ struct ol_session {
 
 /* The registry client, made at first use: commands that stay at home never pay for it. */
 int ol_session_registry(ol_session *session, ol_registry **out, ol_error *err);
+/* What a name stands for here: ol_name_resolve with this session's configuration. */
+int ol_session_names(ol_session *session, const char *text, ol_name_choices *out, ol_error *err);
 int ol_session_need_driver(ol_session *session, const ol_driver **out, ol_error *err);
 /* How layers are built in this store: in dir_fd, lent. */
 ol_builder_options ol_session_builder(ol_session *session, int dir_fd);

@@ -176,6 +176,8 @@ int ol_login(ol_session *session, const char *host, const char *user, const char
 		.skip_tls_verify = o->skip_tls_verify,
 		.cert_dir = o->cert_dir,
 		.creds = creds,
+		.hosts_dir = o->hosts_dir,
+		.registries_conf = o->registries_conf,
 		.retries = o->retries,
 		.never_retry = o->retries == 0,
 		.cancel = o->cancel,
