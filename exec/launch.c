@@ -216,7 +216,11 @@ static int start(launch *l, ol_error *err)
 
 	if (pid < 0) {
 		rc = ol_fail_sys(err, "cannot make the container's namespaces");
-		return ol_hint(err, rc, "running a container needs root");
+		return ol_hint(err, rc,
+			l->bundle->here
+				? "sysctl user.max_*_namespaces bounds how many there may be"
+				: "without CAP_SYS_ADMIN it takes a user namespace: run orlop as "
+				  "an ordinary user");
 	}
 	if (pid == 0) {
 		/* Or we would wait for ourselves when the launcher dies. */

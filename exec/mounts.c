@@ -42,6 +42,16 @@ static int configure(int fs_fd, const char *option, const char *target, ol_error
 	return OL_OK;
 }
 
+/* In a user namespace the kernel makes a /proc or /sys only for who sees all of the one there is.
+ */
+static int fail_fs(const char *step, const ol_bundle_mount *mount, const char *type, ol_error *err)
+{
+	bool hidden = errno == EPERM && (strcmp(type, "proc") == 0 || strcmp(type, "sysfs") == 0);
+
+	return ol_fail_sys(err, "%s: cannot %s a %s%s", mount->target, step, type,
+		hidden ? " (is orlop in a container that hides parts of its own?)" : "");
+}
+
 /* A new file system, not mounted anywhere yet. */
 static int make_fs(const ol_bundle_mount *mount, const char *type, int *out, ol_error *err)
 {
@@ -65,10 +75,10 @@ static int make_fs(const ol_bundle_mount *mount, const char *type, int *out, ol_
 	if ((flags.set & MOUNT_ATTR_RDONLY) && fsconfig(fs, FSCONFIG_SET_FLAG, "ro", NULL, 0) < 0)
 		return ol_fail_sys(err, "%s: ro", mount->target);
 	if (fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
-		return ol_fail_sys(err, "%s: cannot make a %s", mount->target, type);
+		return fail_fs("make", mount, type, err);
 	fd = fsmount(fs, FSMOUNT_CLOEXEC, (unsigned)flags.set);
 	if (fd < 0)
-		return ol_fail_sys(err, "%s: cannot mount a %s", mount->target, type);
+		return fail_fs("mount", mount, type, err);
 	*out = fd;
 	return OL_OK;
 }

@@ -143,6 +143,22 @@ tree_of() { as "$1" "$WORK/orlop" unshare sh -ec 'd=$("$0" mount "$1"); "$2" "$d
 	[[ "$output" == *"an ordinary user's"* ]]
 }
 
+@test "without XDG_RUNTIME_DIR there is a folder in /tmp, unless somebody else was there first" {
+	local uid
+	uid=$(id -u "$(cat "$WORK/ranged.user")")
+	check as ranged env -u XDG_RUNTIME_DIR "$WORK/orlop" info --format '{{.RunDir}}'
+	[[ "$output" == "/tmp/orlop-$uid/"* ]]
+	[ "$(stat -c %a "/tmp/orlop-$uid")" = 700 ]
+	rm -r "/tmp/orlop-$uid"
+	as single mkdir "/tmp/orlop-$uid"
+	for command in images info "pull $REGISTRY/busybox"; do
+		check as ranged env -u XDG_RUNTIME_DIR "$WORK/orlop" $command
+		[ "$status" -eq 1 ]
+		[[ "$output" == *"belongs to somebody else"* ]]
+	done
+	rmdir "/tmp/orlop-$uid"
+}
+
 @test "a mapping may grow: who is given ranges later keeps the store" {
 	has single busybox
 	name=$(cat "$WORK/single.user")
@@ -240,6 +256,14 @@ tree_of() { as "$1" "$WORK/orlop" unshare sh -ec 'd=$("$0" mount "$1"); "$2" "$d
 	[[ "$output" == "warning: --memory, --pids-limit: "* ]]
 }
 
+@test "in a container that hides parts of /proc, orlop says why there is none to be had" {
+	has ranged busybox
+	export -f as
+	check unshare -m bash -c 'mount -t tmpfs none /proc/fs && as ranged "$WORK/orlop" run --rm --network none "$1/busybox" true' sh "$REGISTRY"
+	[ "$status" -eq 125 ]
+	[[ "$output" == *"/proc: cannot mount a proc"*"hides parts of its own"* ]]
+}
+
 @test "networks: none has a loopback, host is the host's" {
 	has ranged busybox
 	check user ranged run --rm --network none "$REGISTRY/busybox" sh -c 'ls /sys/class/net; cat /proc/sys/net/ipv4/ping_group_range'
@@ -286,8 +310,7 @@ tree_of() { as "$1" "$WORK/orlop" unshare sh -ec 'd=$("$0" mount "$1"); "$2" "$d
 	[[ "$output" == *gone*"$WORK/ranged/m rw"* ]]
 	# One that nobody ended is gone with its namespace; its row goes at umount.
 	as ranged "$WORK/orlop" unshare "$WORK/orlop" mount "$REGISTRY/busybox" > "$WORK/path"
-	check user ranged umount "$(cat "$WORK/path")"
-	[ "$status" -eq 0 ]
+	user ranged umount --force "$(cat "$WORK/path")"
 	[ -z "$(user ranged mount -q)" ]
 	[ -z "$(ls -A "$(store_of ranged)/containers")" ]
 }
