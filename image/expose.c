@@ -396,15 +396,24 @@ int ol_unexpose(ol_session *session, const char *name, const ol_unexpose_options
 }
 
 struct listing {
-	ol_mount_view view;
+	ol_session *session;
+	ol_mount_view view; /* opened for the first mount: most stores have none */
+	bool opened;
 	int (*call)(void *ctx, const ol_mount_info *info, ol_mount_state state, ol_error *err);
 	void *ctx;
 };
 
 static int list_one(void *ctx, const ol_mount_info *info, ol_error *err)
 {
-	const struct listing *listing = ctx;
+	struct listing *listing = ctx;
 
+	if (!listing->opened) {
+		int rc = ol_mount_view_open(listing->session->store, &listing->view, err);
+
+		if (rc < 0)
+			return rc;
+		listing->opened = true;
+	}
 	return listing->call(listing->ctx, info, ol_mount_view_state(&listing->view, info), err);
 }
 
@@ -412,13 +421,11 @@ int ol_list_mounts(ol_session *session,
 	int (*call)(void *ctx, const ol_mount_info *info, ol_mount_state state, ol_error *err),
 	void *ctx, ol_error *err)
 {
-	struct listing listing = { .call = call, .ctx = ctx };
-	int rc = ol_mount_view_open(session->store, &listing.view, err);
+	struct listing listing = { .session = session, .call = call, .ctx = ctx };
+	int rc = ol_mount_each(session->store, list_one, &listing, err);
 
-	if (rc < 0)
-		return rc;
-	rc = ol_mount_each(session->store, list_one, &listing, err);
-	ol_mount_view_done(&listing.view);
+	if (listing.opened)
+		ol_mount_view_done(&listing.view);
 	return rc;
 }
 

@@ -84,6 +84,9 @@ struct owners {
 	size_t count, cap;
 	bool pinned;
 	char *container; /* owned; the short id of one that uses it */
+	char *mount;     /* owned; where it is mounted, or was, and what was written is kept */
+	bool mounted;
+	bool gone; /* a mount of it waits for a sweep */
 };
 
 static int see_name(void *ctx, const ol_name_info *info, ol_error *err)
@@ -109,12 +112,29 @@ static int see_container(void *ctx, const ol_container_info *info, ol_error *err
 	return OL_OK;
 }
 
+static int see_mount(void *ctx, const ol_mount_info *info, ol_mount_state state, ol_error *err)
+{
+	struct owners *owners = ctx;
+
+	(void)err;
+	if (owners->mount || !ol_digest_eq(&info->config, owners->config))
+		return OL_OK;
+	if (state == OL_MOUNT_GONE && !info->writable) {
+		owners->gone = true;
+		return OL_OK;
+	}
+	owners->mount = ol_strdup(info->target);
+	owners->mounted = state != OL_MOUNT_GONE && state != OL_MOUNT_UNMOUNTED;
+	return OL_OK;
+}
+
 static void owners_done(struct owners *owners)
 {
 	for (size_t i = 0; i < owners->count; i++)
 		free(owners->names[i]);
 	free(owners->names);
 	free(owners->container);
+	free(owners->mount);
 }
 
 struct removal {
@@ -147,6 +167,15 @@ static int refuse(const struct owners *owners, const char *name, ol_error *err)
 			"remove the container with `orlop rm %s`, or force it with -f",
 			owners->container);
 	}
+	if (owners->mount) {
+		ol_fail(err, OL_EBUSY, "unable to remove %.255s: %s %.200s", name,
+			owners->mounted ? "it is mounted at"
+					: "what was written over it is kept for",
+			owners->mount);
+		return ol_hint(err, OL_EBUSY,
+			"end that with `orlop umount%s %.120s`, or force it with -f",
+			owners->mounted ? "" : " --rm", owners->mount);
+	}
 	ol_fail(err, OL_EBUSY, "unable to remove %.255s: it is pinned", name);
 	return ol_hint(err, OL_EBUSY, "`orlop unpin` it, or force it with -f");
 }
@@ -172,6 +201,8 @@ static int drop(const struct removal *removal, const ol_image *image, const stru
 		say_untagged(removal, owners->names[i]);
 	if (rc == OL_ENOTFOUND)
 		rc = OL_OK;
+	if (rc == OL_OK && owners->gone)
+		rc = ol_sweep_mounts(session, err);
 	if (rc == OL_OK)
 		rc = ol_gc_image(session->store, &image->root, session->options.cancel, &gone, err);
 	if (rc == OL_OK)
@@ -194,12 +225,14 @@ static int remove_found(const struct removal *removal, const char *name, const o
 	rc = ol_name_each_of(store, &image->root, see_name, owners, err);
 	if (rc == OL_OK)
 		rc = ol_container_each(store, see_container, owners, err);
+	if (rc == OL_OK)
+		rc = ol_list_mounts(removal->session, see_mount, owners, err);
 	if (rc < 0)
 		return rc;
 	/* A name of several just goes, whoever uses the image. */
 	if (by_tag && owners->count > 1)
 		return untag(removal, full.text, err);
-	if ((owners->container || owners->pinned) && !force)
+	if ((owners->container || owners->mount || owners->pinned) && !force)
 		return refuse(owners, name, err);
 	if (!by_tag && owners->count > 1 && !force) {
 		ol_fail(err, OL_EBUSY, "unable to remove %.255s: it has %zu names", name,
