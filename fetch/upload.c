@@ -69,6 +69,7 @@ static ol_ask ask_of(struct upload *upload, ol_method method)
 		.url = upload->location,
 		.body_max = OL_ERROR_BODY_BYTES_MAX,
 		.decode = true,
+		.stop = upload->want->stop,
 		.patience = &upload->patience };
 }
 
@@ -468,6 +469,7 @@ static void cancel_session(struct upload *upload)
 	if (!upload->location || ol_cancel_fired(upload->registry->cancel))
 		return;
 	ask.patience = &none;
+	ask.stop = NULL;
 	(void)ol_exchange(upload->registry, &ask, &reply, NULL);
 	ol_reply_done(&reply);
 }

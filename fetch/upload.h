@@ -4,6 +4,8 @@
  * Writing to a registry: distribution-spec "Push". Blobs first, then the manifests that name them.
  * As with all of a registry handle, calls block and any number of threads may call at once.
  */
+#include <stdatomic.h>
+
 #include "base/stream.h"
 #include "fetch/registry.h"
 
@@ -25,6 +27,7 @@ typedef struct ol_upload {
 	/* Bytes that are on their way; they may go back. On the transfer thread; or NULL. */
 	void (*progress)(void *ctx, uint64_t done);
 	void *ctx;
+	const atomic_bool *stop; /* becomes true: nobody wants it any more; or NULL */
 } ol_upload;
 
 typedef enum ol_upload_end {

@@ -240,28 +240,36 @@ static void sleep_on(ol_ingest *ingest, uint64_t wants)
 	ingest->reader_waits = false;
 }
 
+int ol_ingest_wait(ol_ingest *ingest, uint64_t upto, const ol_cancel *cancel, uint64_t *have,
+	ol_error *err)
+{
+	int rc = OL_OK;
+
+	(void)pthread_mutex_lock(&ingest->lock);
+	while (ol_range_set_prefix(&ingest->present) < upto && !ingest->finished && rc == OL_OK) {
+		sleep_on(ingest, upto);
+		rc = ol_cancel_check(cancel, err);
+	}
+	*have = ol_range_set_prefix(&ingest->present);
+	if (rc == OL_OK && ingest->finished && ingest->rc < 0) {
+		rc = ingest->rc;
+		if (err)
+			*err = ingest->error;
+	}
+	(void)pthread_mutex_unlock(&ingest->lock);
+	return rc;
+}
+
 static int wait_for_more(struct reader *self, ol_error *err)
 {
 	ol_ingest *ingest = self->ingest;
 	uint64_t left = ingest->size - self->at;
 	uint64_t wants = self->at + (left < READ_AHEAD_BYTES ? left : READ_AHEAD_BYTES);
-	int rc = OL_OK;
+	int rc = ol_ingest_wait(ingest, wants, self->cancel, &self->limit, err);
 
-	(void)pthread_mutex_lock(&ingest->lock);
-	while (ol_range_set_prefix(&ingest->present) < wants && !ingest->finished && rc == OL_OK) {
-		sleep_on(ingest, wants);
-		rc = ol_cancel_check(self->cancel, err);
-	}
-	self->limit = ol_range_set_prefix(&ingest->present);
-	if (rc == OL_OK && ingest->finished && ingest->rc < 0) {
-		rc = ingest->rc;
-		if (err)
-			*err = ingest->error;
-	} else if (rc == OL_OK && self->limit <= self->at) {
+	if (rc == OL_OK && self->limit <= self->at)
 		rc = ol_fail(err, OL_EUNAVAILABLE, "the transfer ended at byte %llu of %llu",
 			(unsigned long long)self->limit, (unsigned long long)ingest->size);
-	}
-	(void)pthread_mutex_unlock(&ingest->lock);
 	return rc;
 }
 
@@ -307,4 +315,31 @@ ol_reader *ol_ingest_reader(ol_ingest *ingest, const ol_cancel *cancel)
 	self->ingest = ingest;
 	self->cancel = cancel;
 	return &self->reader;
+}
+
+struct source {
+	ol_source source;
+	ol_ingest *ingest; /* lent */
+};
+
+static int read_source(
+	ol_source *source, uint64_t offset, void *data, size_t size, ol_error *err)
+{
+	return ol_pread_all(
+		((struct source *)source)->ingest->data_fd, data, size, offset, err);
+}
+
+static void close_source(ol_source *source)
+{
+	free(source);
+}
+
+ol_source *ol_ingest_source(ol_ingest *ingest)
+{
+	static const ol_source_ops ops = { read_source, close_source };
+	struct source *self = ol_alloc(sizeof *self);
+
+	self->source = (ol_source){ &ops, ingest->size };
+	self->ingest = ingest;
+	return &self->source;
 }
