@@ -16,6 +16,7 @@
 struct ol_progress {
 	ol_console *console; /* lent */
 	ol_progress_mode mode;
+	ol_progress_verb verb;
 	bool bars;
 	FILE *stream;         /* lent */
 	uint64_t start_ms;    /* of the command: times are told from here */
@@ -117,6 +118,7 @@ static void begin(ol_progress *p)
 {
 	ol_progress_model_done(&p->model);
 	p->model.start_ms = p->start_ms;
+	p->model.verb = p->verb;
 }
 
 void ol_progress_finish(ol_progress *p)
@@ -232,6 +234,13 @@ void ol_progress_free(ol_progress *p)
 ol_listener ol_progress_listener(ol_progress *p)
 {
 	return (ol_listener){ on_event, p };
+}
+
+void ol_progress_set_verb(ol_progress *p, ol_progress_verb verb)
+{
+	pthread_mutex_lock(&p->lock);
+	p->verb = p->model.verb = verb;
+	pthread_mutex_unlock(&p->lock);
 }
 
 bool ol_progress_is_json(const ol_progress *p)

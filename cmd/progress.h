@@ -22,6 +22,13 @@ typedef enum ol_progress_mode {
 	OL_PROGRESS_NONE, /* warnings only */
 } ol_progress_mode;
 
+/* What is done to the layers that are told of. */
+typedef enum ol_progress_verb {
+	OL_PROGRESS_PULLS,
+	OL_PROGRESS_PUSHES,
+	OL_PROGRESS_COPIES,
+} ol_progress_verb;
+
 typedef struct ol_progress ol_progress;
 
 /* stream: where it goes, lent: stderr, or stdout for JSON lines that are the result. */
@@ -29,6 +36,8 @@ ol_progress *ol_progress_new(ol_console *console, ol_progress_mode mode, FILE *s
 void ol_progress_free(ol_progress *progress); /* finishes it */
 OL_DEFINE_AUTO(ol_progress, ol_progress_free)
 ol_listener ol_progress_listener(ol_progress *progress);
+void ol_progress_set_verb(
+	ol_progress *progress, ol_progress_verb verb); /* before the first event */
 /* Draws the last state and gives the terminal back; a later event starts it anew. */
 void ol_progress_finish(ol_progress *progress);
 bool ol_progress_is_json(const ol_progress *progress);

@@ -19,8 +19,10 @@
 #define BAR_MIN       10
 #define BAR_MAX       40
 
-static const char *word_of(ol_layer_state state)
+static const char *word_of(ol_progress_verb verb, ol_layer_state state)
 {
+	if (verb != OL_PROGRESS_PULLS)
+		return ol_progress_word(verb, state);
 	switch (state) {
 	case OL_LAYER_WAITING:
 		return "Waiting";
@@ -38,6 +40,8 @@ static const char *word_of(ol_layer_state state)
 		return "Pull complete";
 	case OL_LAYER_FAILED:
 		return "Failed";
+	case OL_LAYER_MOUNTED:
+		return "Mounted";
 	}
 	return "";
 }
@@ -45,7 +49,8 @@ static const char *word_of(ol_layer_state state)
 static bool is_active(const ol_progress_layer *layer)
 {
 	return layer->known && layer->state != OL_LAYER_WAITING &&
-	       layer->state != OL_LAYER_EXISTS && layer->state != OL_LAYER_COMPLETE;
+	       layer->state != OL_LAYER_EXISTS && layer->state != OL_LAYER_COMPLETE &&
+	       layer->state != OL_LAYER_MOUNTED;
 }
 
 static void add_bar(
@@ -114,14 +119,15 @@ static void add_line(const ol_screen *screen, const char *label, uint64_t done, 
 	(void)ol_str_addc(out, '\n');
 }
 
-static void add_layer(const ol_screen *screen, const ol_progress_layer *layer, ol_str *out)
+static void add_layer(
+	const ol_screen *screen, ol_progress_verb verb, const ol_progress_layer *layer, ol_str *out)
 {
 	char label[256];
 
 	if (!layer->known)
 		return;
 	(void)snprintf(label, sizeof label, "%s %s", ol_digest_short(&layer->digest).text,
-		word_of(layer->state));
+		word_of(verb, layer->state));
 	if (layer->state == OL_LAYER_FETCHING || layer->state == OL_LAYER_UNPACKING) {
 		add_line(screen, label, layer->done, layer->total,
 			layer->state == OL_LAYER_FETCHING ? ol_rate_of(&layer->rate) : 0, out);
@@ -129,12 +135,12 @@ static void add_layer(const ol_screen *screen, const ol_progress_layer *layer, o
 	}
 	if (layer->state == OL_LAYER_COMPLETE)
 		(void)snprintf(label, sizeof label, "%s %-*s %s",
-			ol_digest_short(&layer->digest).text, WORD_COLUMNS, word_of(layer->state),
-			ol_size_format(layer->total).text);
-	else if (layer->state == OL_LAYER_RETRYING)
+			ol_digest_short(&layer->digest).text, WORD_COLUMNS,
+			word_of(verb, layer->state), ol_size_format(layer->total).text);
+	else if (layer->state == OL_LAYER_RETRYING || layer->state == OL_LAYER_MOUNTED)
 		(void)snprintf(label, sizeof label, "%s %-*s %s",
-			ol_digest_short(&layer->digest).text, WORD_COLUMNS, word_of(layer->state),
-			layer->why);
+			ol_digest_short(&layer->digest).text, WORD_COLUMNS,
+			word_of(verb, layer->state), layer->why);
 	add_cut(screen, label, out);
 }
 
@@ -170,7 +176,7 @@ void ol_progress_draw(const ol_progress_model *model, const ol_screen *screen, u
 		if (crowded && (last ? model->layers[i].state != OL_LAYER_FAILED
 				     : !is_active(&model->layers[i])))
 			continue;
-		add_layer(screen, &model->layers[i], out);
+		add_layer(screen, model->verb, &model->layers[i], out);
 		room--;
 	}
 	if (model->count > 1)

@@ -9,22 +9,6 @@
 #define PLAIN_MS 5000 /* between two lines that only count */
 #define JSON_MS  500  /* between two lines about one layer's bytes */
 
-static const char *plain_word(ol_layer_state state)
-{
-	static const char *const words[] = {
-		[OL_LAYER_WAITING] = "Pulling fs layer",
-		[OL_LAYER_FETCHING] = "Downloading",
-		[OL_LAYER_UNPACKING] = "Extracting",
-		[OL_LAYER_EXISTS] = "Already exists",
-		[OL_LAYER_ELSEWHERE] = "Waiting for another pull of it",
-		[OL_LAYER_RETRYING] = "Retrying",
-		[OL_LAYER_COMPLETE] = "Pull complete",
-		[OL_LAYER_FAILED] = "Failed",
-	};
-
-	return words[state];
-}
-
 static void plain_sum(ol_progress_model *model, uint64_t now_ms, ol_str *out)
 {
 	ol_progress_sum sum = ol_progress_sum_of(model);
@@ -50,16 +34,17 @@ static void plain_layer(
 		plain_sum(model, now_ms, out);
 		return;
 	}
-	(void)ol_str_addf(
-		out, "%s: %s", ol_digest_short(&event->digest).text, plain_word(event->state));
+	(void)ol_str_addf(out, "%s: %s", ol_digest_short(&event->digest).text,
+		ol_progress_word(model->verb, event->state));
 	if (event->state == OL_LAYER_FETCHING) {
 		(void)ol_str_addf(out, " %s", ol_size_format(event->total).text);
 		if (event->resumed)
 			(void)ol_str_addf(out, ", %s of it there already",
 				ol_size_format(event->resumed).text);
 	}
-	if (event->state == OL_LAYER_RETRYING && event->text) {
-		(void)ol_str_add(out, ": ");
+	if ((event->state == OL_LAYER_RETRYING || event->state == OL_LAYER_MOUNTED) &&
+		event->text) {
+		(void)ol_str_add(out, event->state == OL_LAYER_MOUNTED ? " " : ": ");
 		(void)ol_str_add_safe(out, ol_view_of(event->text));
 	}
 	(void)ol_str_addc(out, '\n');
@@ -89,7 +74,7 @@ void ol_progress_plain(
 		plain_task(model, now_ms, out);
 }
 
-static const char *json_state(ol_layer_state state)
+static const char *json_state(ol_progress_verb verb, ol_layer_state state)
 {
 	static const char *const words[] = {
 		[OL_LAYER_WAITING] = "waiting",
@@ -100,9 +85,10 @@ static const char *json_state(ol_layer_state state)
 		[OL_LAYER_RETRYING] = "retrying",
 		[OL_LAYER_COMPLETE] = "complete",
 		[OL_LAYER_FAILED] = "failed",
+		[OL_LAYER_MOUNTED] = "mounted",
 	};
 
-	return words[state];
+	return state == OL_LAYER_FETCHING && verb != OL_PROGRESS_PULLS ? "sending" : words[state];
 }
 
 static void json_layer(const ol_progress_model *model, const ol_event *event, ol_json *line)
@@ -110,7 +96,7 @@ static void json_layer(const ol_progress_model *model, const ol_event *event, ol
 	ol_json_set_int(line, "layer", event->layer);
 	ol_json_set_int(line, "layers", event->layers);
 	ol_json_set_text(line, "digest", ol_digest_format(&event->digest).text);
-	ol_json_set_text(line, "state", json_state(event->state));
+	ol_json_set_text(line, "state", json_state(model->verb, event->state));
 	ol_json_set_int(line, "done", (int64_t)event->done);
 	ol_json_set_int(line, "total", (int64_t)event->total);
 	ol_json_set_int(line, "resumed", (int64_t)event->resumed);

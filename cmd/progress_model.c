@@ -81,7 +81,7 @@ static bool apply_layer(ol_progress_model *model, const ol_event *event, uint64_
 	layer->done = event->done;
 	layer->total = event->total;
 	layer->resumed = event->resumed;
-	if (event->state == OL_LAYER_RETRYING)
+	if (event->state == OL_LAYER_RETRYING || event->state == OL_LAYER_MOUNTED)
 		copy_safe(layer->why, sizeof layer->why, event->text);
 	sample(&layer->rate, fetched_of(layer), now_ms);
 	return changed;
@@ -108,6 +108,30 @@ bool ol_progress_apply(ol_progress_model *model, const ol_event *event, uint64_t
 	return changed;
 }
 
+/* No byte of it has to move. */
+static bool is_there(ol_layer_state state)
+{
+	return state == OL_LAYER_EXISTS || state == OL_LAYER_MOUNTED;
+}
+
+const char *ol_progress_word(ol_progress_verb verb, ol_layer_state state)
+{
+	static const char *const words[][3] = {
+		[OL_LAYER_WAITING] = { "Pulling fs layer", "Preparing", "Waiting" },
+		[OL_LAYER_FETCHING] = { "Downloading", "Pushing", "Copying" },
+		[OL_LAYER_UNPACKING] = { "Extracting", "Compressing", "Processing" },
+		[OL_LAYER_EXISTS] = { "Already exists", "Layer already exists", "Already exists" },
+		[OL_LAYER_ELSEWHERE] = { "Waiting for another pull of it",
+			"Waiting for a pull of it", "Waiting for a pull of it" },
+		[OL_LAYER_RETRYING] = { "Retrying", "Retrying", "Retrying" },
+		[OL_LAYER_COMPLETE] = { "Pull complete", "Pushed", "Copied" },
+		[OL_LAYER_FAILED] = { "Failed", "Failed", "Failed" },
+		[OL_LAYER_MOUNTED] = { "Mounted", "Mounted from", "Mounted from" },
+	};
+
+	return words[state][verb];
+}
+
 ol_progress_sum ol_progress_sum_of(const ol_progress_model *model)
 {
 	ol_progress_sum sum = { 0 };
@@ -115,11 +139,11 @@ ol_progress_sum ol_progress_sum_of(const ol_progress_model *model)
 	for (const ol_progress_layer *layer = model->layers; layer < model->layers + model->count;
 		layer++) {
 		sum.layers++;
-		sum.existing += layer->known && layer->state == OL_LAYER_EXISTS;
+		sum.existing += layer->known && is_there(layer->state);
 		sum.failed += layer->known && layer->state == OL_LAYER_FAILED;
-		sum.finished += layer->known && (layer->state == OL_LAYER_COMPLETE ||
-							layer->state == OL_LAYER_EXISTS);
-		if (layer->state == OL_LAYER_EXISTS)
+		sum.finished += layer->known &&
+				(layer->state == OL_LAYER_COMPLETE || is_there(layer->state));
+		if (is_there(layer->state))
 			continue;
 		sum.done += layer->done;
 		sum.total += layer->total;

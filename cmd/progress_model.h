@@ -7,6 +7,7 @@
 
 #include "base/event.h"
 #include "base/str.h"
+#include "cmd/progress.h"
 
 #define OL_RATE_SAMPLES 16
 
@@ -21,7 +22,8 @@ typedef struct ol_progress_layer {
 	ol_digest digest;
 	ol_layer_state state;
 	uint64_t done, total, resumed; /* bytes */
-	char why[96];                  /* it is tried again; safe for a terminal */
+	/* why it is tried again, or where it was mounted from; safe for a terminal */
+	char why[96];
 	ol_rate rate;
 	uint64_t told_ms; /* the last JSON line about it */
 } ol_progress_layer;
@@ -29,7 +31,8 @@ typedef struct ol_progress_layer {
 typedef struct ol_progress_model {
 	ol_progress_layer *layers; /* owned */
 	size_t count;
-	ol_rate rate;      /* of all layers together */
+	ol_rate rate; /* of all layers together */
+	ol_progress_verb verb;
 	uint64_t start_ms; /* set by whoever made it: times are told from here */
 	bool task_on;
 	char task[96]; /* other work, safe for a terminal */
@@ -43,6 +46,8 @@ typedef struct ol_progress_sum {
 	uint64_t fetched;     /* of done, what this command got */
 } ol_progress_sum;
 
+/* Docker's words for what a layer is at; for a terminal pull's differ. */
+const char *ol_progress_word(ol_progress_verb verb, ol_layer_state state);
 void ol_progress_model_done(ol_progress_model *model);
 /* Takes a layer or progress event in; true when its layer's state changed. */
 bool ol_progress_apply(ol_progress_model *model, const ol_event *event, uint64_t now_ms);
