@@ -15,8 +15,11 @@
 /* A value costs up to 300 bytes once parsed, however short ("[]," is three): 38 MiB at most. */
 #define OL_JSON_VALUES_MAX ((size_t)1 << 17)
 /* Indexes in indexes: the image-spec sets no bound, four levels are more than anybody builds. */
-#define OL_INDEX_DEPTH_MAX      4
-#define OL_INDEX_ENTRIES_MAX    4096
+#define OL_INDEX_DEPTH_MAX   4
+#define OL_INDEX_ENTRIES_MAX 4096
+#define OL_COPY_DOCUMENTS_BYTES_MAX                                                                \
+	((size_t)64 << 20) /* of one image that is copied, all in memory: thousands of platforms   \
+			    */
 #define OL_LAYERS_MAX           500                 /* overlayfs stacks at most 500 lower layers */
 #define OL_DESCRIPTOR_BYTES_MAX ((uint64_t)1 << 44) /* 16 TiB: sums stay far from 2^63 */
 #define OL_REFERENCE_NAME_MAX   255 /* reference grammar: domain and path together */

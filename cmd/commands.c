@@ -9,6 +9,8 @@ const ol_command *const *ol_commands(void)
 {
 	static const ol_command *const commands[] = {
 		&ol_command_pull,
+		&ol_command_push,
+		&ol_command_copy,
 		&ol_command_load,
 		&ol_command_images,
 		&ol_command_inspect,

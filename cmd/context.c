@@ -31,6 +31,19 @@ static const char *text_of(const ol_args *args, const char *name)
 	return ol_args_knows(args, name) ? ol_args_text(args, name) : NULL;
 }
 
+/* The first of the two that was given: commands with two ends call the first end's src-…. */
+static const char *side_text(const ol_args *args, const char *name, const char *source_name)
+{
+	const char *text = text_of(args, name);
+
+	return text ? text : text_of(args, source_name);
+}
+
+static bool is_off(const ol_args *args, const char *name)
+{
+	return ol_args_knows(args, name) && ol_args_has(args, name) && !ol_args_flag(args, name);
+}
+
 static int retries_of(const ol_args *args, int *out, ol_error *err)
 {
 	const char *text = text_of(args, "retry");
@@ -54,8 +67,8 @@ int ol_context_session(ol_context *ctx, ol_session **out, ol_error *err)
 		.root = ol_args_text(args, "root"),
 		.run_root = ol_args_text(args, "run-root"),
 		.driver = ol_args_text(args, "driver"),
-		.cert_dir = text_of(args, "cert-dir"),
-		.creds = text_of(args, "creds"),
+		.cert_dir = side_text(args, "cert-dir", "src-cert-dir"),
+		.creds = side_text(args, "creds", "src-creds"),
 		.authfile = text_of(args, "authfile"),
 		.hosts_dir = text_of(args, "hosts-dir"),
 		.registries_conf = text_of(args, "registries-conf"),
@@ -75,9 +88,7 @@ int ol_context_session(ol_context *ctx, ol_session **out, ol_error *err)
 	}
 	if (ol_args_knows(args, "plain-http"))
 		options.plain_http = ol_args_flag(args, "plain-http");
-	if (ol_args_knows(args, "tls-verify"))
-		options.skip_tls_verify =
-			ol_args_has(args, "tls-verify") && !ol_args_flag(args, "tls-verify");
+	options.skip_tls_verify = is_off(args, "tls-verify") || is_off(args, "src-tls-verify");
 	if (!ctx->session)
 		rc = ol_session_open(&options, &ctx->session, err);
 	*out = ctx->session;

@@ -256,6 +256,21 @@ static int run_line(int argc, char **argv, ol_console *console)
 	return status;
 }
 
+/* How much of a word begins an option whose value is a secret: "--creds", "--src-creds=…"; 0: none.
+ */
+static size_t secret_option(const char *word)
+{
+	static const char *const names[] = { "--creds", "--src-creds", "--dest-creds" };
+
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+		size_t size = strlen(names[i]);
+
+		if (strncmp(word, names[i], size) == 0 && (!word[size] || word[size] == '='))
+			return size;
+	}
+	return 0;
+}
+
 /* Our own copy of the words; what other users can see of them in the process list keeps
  * no secret. */
 static char **take_words(int argc, char **argv)
@@ -267,10 +282,10 @@ static char **take_words(int argc, char **argv)
 		size_t shown = secret ? 0 : strlen(argv[i]);
 
 		words[i] = ol_strdup(argv[i]);
-		if (strncmp(argv[i], "--creds=", 8) == 0)
-			shown = 8;
+		if (secret_option(words[i]) && words[i][secret_option(words[i])])
+			shown = secret_option(words[i]) + 1;
 		memset(argv[i] + shown, 'x', strlen(argv[i]) - shown);
-		secret = strcmp(words[i], "--creds") == 0;
+		secret = secret_option(words[i]) && !words[i][secret_option(words[i])];
 	}
 	return words;
 }

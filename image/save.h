@@ -19,7 +19,8 @@ typedef struct ol_save_options {
 	const ol_platform *platforms; /* none: all of an image that are in the store */
 	size_t platform_count;
 	ol_archive_format format;
-	const char *output;       /* a file, for OCI_DIR a folder; NULL or "-": standard output */
+	const char *name;   /* what the one image is called there, canonical; NULL or "": its own */
+	const char *output; /* a file, for OCI_DIR a folder; NULL or "-": standard output */
 	const char *const *since; /* images whose blobs the receiver has; ended by NULL, or NULL */
 } ol_save_options;
 

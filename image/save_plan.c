@@ -245,6 +245,10 @@ static int find_root(ol_save_plan *plan, const char *text, ol_save_root *out, ol
 	out->root = image.root;
 	if (!means_all(text, &image))
 		out->only = image.manifest;
+	if (plan->options->name && *plan->options->name) {
+		image.has_ref = ol_ref_parse(plan->options->name, &image.ref, NULL) == OL_OK;
+		image.ref.digest = (ol_digest){ 0 };
+	}
 	if (image.has_ref && *image.ref.tag && !ol_digest_is_set(&image.ref.digest)) {
 		out->name = ol_strdup(ol_ref_format(&image.ref).text);
 		out->familiar = ol_strdup(ol_ref_format_familiar(&image.ref).text);
