@@ -120,6 +120,40 @@ tree_of() { as "$1" "$WORK/orlop" unshare sh -ec 'd=$("$0" mount "$1"); "$2" "$d
 	done
 }
 
+@test "check names what is wrong in a user's tree, and takes nothing else for it" {
+	local role tree
+	for role in ranged single; do
+		has $role odd
+		user $role check
+		tree=$(user $role unshare find "$(store_of $role)/layers" "$(store_of $role)/chains" -path '*/srv/dev/null')
+		tree=${tree%/srv/dev/null}
+		for damage in 'chmod 600 srv/times/far' 'touch srv/times/epoch' 'echo x > srv/dev/null' 'setfattr -n user.more srv/attrs' \
+			'rm srv/ids/large' 'echo y >> srv/times/fraction'; do
+			command -v setfattr >/dev/null || [[ "$damage" != setfattr* ]] || continue
+			as $role "$WORK/orlop" unshare sh -ec "cd '$tree'; $damage"
+			check user $role check
+			[ "$status" -eq 1 ]
+			path=srv/${damage##*srv/}
+			[[ "$output" == *"layer entry \"${path%/*}"* ]]
+			remove_and_pull $role odd
+			user $role check
+			tree=$(user $role unshare find "$(store_of $role)/layers" "$(store_of $role)/chains" -path '*/srv/dev/null')
+			tree=${tree%/srv/dev/null}
+		done
+	done
+	as ranged "$WORK/orlop" unshare sh -ec "chown 7 '$tree/srv/ids/large'" && return 1 # it is single's
+	tree=$(user ranged unshare find "$(store_of ranged)/layers" "$(store_of ranged)/chains" -path '*/srv/modes/4755')
+	as ranged "$WORK/orlop" unshare chown 7:7 "$tree"
+	check user ranged check
+	[[ "$output" == *srv/modes/4755*owner* ]]
+	remove_and_pull ranged odd
+}
+remove_and_pull() {
+	user "$1" rmi -f "$REGISTRY/$2" >/dev/null
+	user "$1" gc >/dev/null
+	has "$1" "$2"
+}
+
 @test "the store is the user's alone, and says for which ids it was made" {
 	has ranged busybox
 	[ "$(stat -c %a "$(store_of ranged)")" = 700 ]
