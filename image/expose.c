@@ -388,7 +388,7 @@ int ol_unexpose(ol_session *session, const char *name, const ol_unexpose_options
 
 	if (rc == OL_OK)
 		rc = find_mount(session, name, &info, err);
-	if (rc < 0)
+	if (rc != OL_OK)
 		return rc;
 	rc = end_use(session, &info, options, left, err);
 	ol_mount_info_done(&info);

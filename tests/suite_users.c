@@ -14,6 +14,7 @@
 
 #include "base/alloc.h"
 #include "snapshot/layer_mount.h"
+#include "snapshot/mount_state.h"
 #include "store/use.h"
 #include "tests/layer_recipe.h"
 #include "tests/suite_box.h"
@@ -84,7 +85,7 @@ static void add_container(
 		&err);
 }
 
-static void add_mount(suite_box *box, const char *id, const char *boot_id)
+static void add_mount(suite_box *box, const char *id, const char *boot_id, uint64_t mount_namespace)
 {
 	ol_error err = { 0 };
 
@@ -95,6 +96,8 @@ static void add_mount(suite_box *box, const char *id, const char *boot_id)
 				.image = lend("x"),
 				.root = ol_digest_of(OL_SHA256, "x", 1),
 				.config = ol_digest_of(OL_SHA256, "y", 1),
+				.users = 1,
+				.mount_namespace = mount_namespace,
 				.boot_id = lend(boot_id) },
 			&err),
 		&err);
@@ -103,7 +106,7 @@ static void add_mount(suite_box *box, const char *id, const char *boot_id)
 /* What a user was that a sweep finds, and whether it is still one afterwards. */
 static void a_sweep_gives_up_what_the_dead_hold(void **state)
 {
-	enum kind { CONTAINER, MOUNT, FOLDER };
+	enum kind { CONTAINER, MOUNT, HERE, ELSEWHERE, COMING, FOLDER };
 	static const struct {
 		const char *label;
 		enum kind kind;
@@ -114,6 +117,10 @@ static void a_sweep_gives_up_what_the_dead_hold(void **state)
 		{ "container of another boot", CONTAINER, false, true, false },
 		{ "mount", MOUNT, true, true, true },
 		{ "mount of another boot", MOUNT, false, true, false },
+		{ "mount that somebody took away", HERE, true, true, false },
+		{ "mount that is being made", COMING, true, true, true },
+		{ "mount of another namespace", ELSEWHERE, true, true, true },
+		{ "mount of another namespace and boot", ELSEWHERE, false, true, false },
 		{ "container that is being made", FOLDER, true, true, true },
 	};
 	const suite_run *run = *state;
@@ -126,14 +133,20 @@ static void a_sweep_gives_up_what_the_dead_hold(void **state)
 			.layers = box->layers, .count = 1, .user_id = USER_A
 		};
 		ol_autofd int state_fd = suite_state_open(box, USER_A);
+		ol_autofd int lock = -1;
 		ol_error err = { 0 };
 
 		(void)state_fd; /* is only held open */
 		suite_add(box, run->driver, suite_base_recipe);
 		if (c->kind == CONTAINER)
 			add_container(box, USER_A, getpid(), c->alive ? start : start - 1, boot);
-		else if (c->kind == MOUNT)
-			add_mount(box, USER_A, boot);
+		else if (c->kind != FOLDER)
+			add_mount(box, USER_A, boot,
+				c->kind == MOUNT       ? 0
+				: c->kind == ELSEWHERE ? ol_mount_namespace() + 1
+						       : ol_mount_namespace());
+		if (c->kind == COMING)
+			suite_must(c->label, ol_mounts_lock(box->store, true, &lock, &err), &err);
 		suite_must(c->label, ol_layer_mounts_begin(box->store, &options, NULL, &err), &err);
 		CHECK_INT(c->label, true, has_users(box, &box->layers[0].key));
 		suite_must(c->label, ol_rootfs_sweep(box->store, &err), &err);
