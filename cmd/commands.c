@@ -25,6 +25,7 @@ const ol_command *const *ol_commands(void)
 		&ol_command_run,
 		&ol_command_ps,
 		&ol_command_rm,
+		&ol_command_export,
 		&ol_command_mount,
 		&ol_command_umount,
 		&ol_command_mounts,

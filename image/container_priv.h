@@ -32,6 +32,10 @@ int ol_staging_hold(
 int ol_staging_mount(
 	ol_session *session, ol_staging *stage, const char *id, bool writable, ol_error *err);
 void ol_staging_done(ol_staging *stage);
+/* A mount namespace of our own: nothing that is mounted from here on is seen outside, or left
+ * behind. *host_fd leads back, and leave takes it. */
+int ol_staging_enter(int *host_fd, ol_error *err);
+int ol_staging_leave(int host_fd, ol_error *err);
 
 /* A mount that was made: its row, and what lies under it. */
 typedef struct ol_mounted {

@@ -116,23 +116,6 @@ static int add_container(ol_session *session, const ol_run_options *options, con
 	return OL_OK;
 }
 
-/* Nothing mounted from here on reaches the host; what the host mounts still reaches us. */
-static int enter(int *host_fd, ol_error *err)
-{
-	int fd = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
-
-	if (fd < 0)
-		return ol_fail_sys(err, "/proc/self/ns/mnt");
-	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0) {
-		int rc = ol_fail_sys(err, "a mount namespace of its own");
-
-		(void)close(fd);
-		return rc;
-	}
-	*host_fd = fd;
-	return OL_OK;
-}
-
 /* A bundle to be written: where its root is mounted, and the folder it goes to. */
 struct bundle_place {
 	const char *rootfs, *id;
@@ -218,7 +201,7 @@ static int run_inside(struct running *run, ol_error *err)
 {
 	const char *rootfs = run->staging.rootfs;
 	int host_fd = -1;
-	int rc = enter(&host_fd, err);
+	int rc = ol_staging_enter(&host_fd, err), left;
 
 	if (rc < 0)
 		return rc;
@@ -228,10 +211,8 @@ static int run_inside(struct running *run, ol_error *err)
 		if (umount2(rootfs, MNT_DETACH | UMOUNT_NOFOLLOW) < 0 && rc == OL_OK)
 			rc = ol_fail_sys(err, "umount %s", rootfs);
 	}
-	if (setns(host_fd, CLONE_NEWNS) < 0 && rc == OL_OK)
-		rc = ol_fail_sys(err, "back to the host's mount namespace");
-	(void)close(host_fd);
-	return rc;
+	left = ol_staging_leave(host_fd, rc < 0 ? NULL : err);
+	return rc < 0 ? rc : left;
 }
 
 static int forget(ol_session *session, const char *id, ol_error *err)

@@ -1,7 +1,9 @@
 /* What run, mount and bundle have in common: an id, a folder, an image's layers mounted. */
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 
@@ -97,6 +99,32 @@ int ol_staging_mount(
 
 	if (rc == OL_OK && note)
 		ol_tell_text(&session->options.listener, OL_EVENT_NOTE, "%s", note);
+	return rc;
+}
+
+int ol_staging_enter(int *host_fd, ol_error *err)
+{
+	int fd = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return ol_fail_sys(err, "/proc/self/ns/mnt");
+	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0) {
+		int rc = ol_fail_sys(err, "a mount namespace of its own");
+
+		(void)close(fd);
+		return rc;
+	}
+	*host_fd = fd;
+	return OL_OK;
+}
+
+int ol_staging_leave(int host_fd, ol_error *err)
+{
+	int rc = OL_OK;
+
+	if (setns(host_fd, CLONE_NEWNS) < 0)
+		rc = ol_fail_sys(err, "back to the host's mount namespace");
+	(void)close(host_fd);
 	return rc;
 }
 
