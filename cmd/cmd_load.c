@@ -1,3 +1,5 @@
+#include <malloc.h>
+
 #include "base/alloc.h"
 #include "cmd/commands.h"
 #include "cmd/pull_options.h"
@@ -73,6 +75,9 @@ static int run(ol_context *ctx, ol_error *err)
 		(void)ol_fail(err, OL_EINVAL, "standard input is a terminal, not an archive");
 		return ol_hint(err, OL_EINVAL, "name the archive: orlop load -i FILE");
 	}
+	/* Each thread would reserve 64 MiB of addresses for what it allocates, which is little: with
+	 * them an archive cannot be loaded where addresses are few (ulimit -v). */
+	(void)mallopt(M_ARENA_MAX, 1);
 	rc = ol_context_session(ctx, &session, err);
 	return rc < 0 ? rc : ol_load(session, &options, tell, ctx, err);
 }

@@ -121,8 +121,7 @@ static int check(ol_load_state *load, ol_error *err)
 			image->config = incoming.images[0].document->config.digest;
 		end_image(&incoming);
 		if (rc < 0)
-			(void)ol_wrap(err, rc, "image %.255s",
-				image->name_count ? image->names[0] : image->called);
+			(void)ol_wrap(err, rc, "image %.255s", image->called);
 		if (rc < 0 && !none)
 			return rc;
 		if (rc == OL_OK) {

@@ -154,27 +154,27 @@ static int read_config(ol_load_state *load, const char *path, ol_digest *digest,
 	return rc < 0 ? ol_wrap(err, rc, "%.255s", path) : OL_OK;
 }
 
-int ol_load_translate(ol_load_state *load, const char *config_path, const char *const *layers,
-	size_t count, ol_load_image **out, ol_error *err)
+int ol_load_translate(ol_load_state *load, const ol_docker_image *from, ol_error *err)
 {
 	ol_auto(ol_config_free) ol_config *config = NULL;
+	ol_load_image *image = NULL;
 	ol_json *json, *array;
 	ol_digest digest, manifest;
 	uint64_t size = 0;
-	int rc = read_config(load, config_path, &digest, &size, &config, err);
+	int rc = read_config(load, from->config, &digest, &size, &config, err);
 
 	if (rc < 0)
 		return rc == OL_ENOTFOUND ? ol_wrap(err, rc, "its config") : rc;
-	if (config->diff_id_count != count)
+	if (config->diff_id_count != from->layer_count)
 		return ol_fail(err, OL_ECORRUPT,
-			"%.255s: the config has %zu layers, the archive %zu", config_path,
-			config->diff_id_count, count);
+			"%.255s: the config has %zu layers, the archive %zu", from->config,
+			config->diff_id_count, from->layer_count);
 	json = ol_json_object();
 	array = ol_json_array();
 	ol_json_set_int(json, "schemaVersion", 2);
 	ol_json_set_text(json, "mediaType", OL_MEDIA_OCI_MANIFEST);
 	ol_json_set(json, "config", descriptor_json(OL_MEDIA_OCI_CONFIG, &digest, size));
-	rc = translate_layers(load, config, layers, array, err);
+	rc = translate_layers(load, config, from->layers, array, err);
 	ol_json_set(json, "layers", array);
 	if (rc < 0) {
 		ol_json_free(json);
@@ -182,7 +182,10 @@ int ol_load_translate(ol_load_state *load, const char *config_path, const char *
 	}
 	rc = add_manifest(load, json, &manifest, err);
 	if (rc == OL_OK)
-		*out = ol_load_image_add(load, &manifest, OL_MEDIA_OCI_MANIFEST, config_path);
+		image = ol_load_image_add(load, &manifest, OL_MEDIA_OCI_MANIFEST,
+			from->tag_count ? from->tags[0] : from->config);
+	for (size_t i = 0; rc == OL_OK && i < from->tag_count; i++)
+		ol_load_image_name(load, image, from->tags[i]);
 	return rc;
 }
 
@@ -213,17 +216,12 @@ int ol_load_read_docker(ol_load_state *load, ol_error *err)
 		rc = ol_docker_manifest_parse(ol_buf_view(&bytes), &manifest, err);
 	for (size_t i = 0; rc == OL_OK && i < manifest->count; i++) {
 		const ol_docker_image *from = &manifest->images[i];
-		ol_load_image *image = NULL;
-
 		if (!is_selected(load, from))
 			continue;
-		rc = ol_load_translate(
-			load, from->config, from->layers, from->layer_count, &image, err);
+		rc = ol_load_translate(load, from, err);
 		if (rc < 0)
-			return ol_wrap(err, rc, "image %.255s",
+			(void)ol_wrap(err, rc, "image %.255s",
 				from->tag_count ? from->tags[0] : from->config);
-		for (size_t k = 0; k < from->tag_count; k++)
-			ol_load_image_name(load, image, from->tags[k]);
 	}
 	return rc;
 }

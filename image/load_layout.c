@@ -81,7 +81,8 @@ static bool is_selected(const ol_load_state *load, const ol_descriptor *entry)
 
 static int add_entry(ol_load_state *load, const ol_descriptor *entry, ol_error *err)
 {
-	const char *ref = ol_descriptor_annotation(entry, REF_NAME);
+	const char *full = ol_descriptor_annotation(entry, FULL_NAME),
+		   *ref = ol_descriptor_annotation(entry, REF_NAME);
 
 	if (ol_descriptor_is_attestation(entry) || !is_selected(load, entry))
 		return OL_OK;
@@ -96,7 +97,9 @@ static int add_entry(ol_load_state *load, const ol_descriptor *entry, ol_error *
 	}
 	name_entry(load,
 		ol_load_image_add(load, &entry->digest, entry->media_type,
-			ref ? ref : ol_digest_format(&entry->digest).text),
+			full  ? full
+			: ref ? ref
+			      : ol_digest_format(&entry->digest).text),
 		entry);
 	return OL_OK;
 }

@@ -6,6 +6,7 @@
  * blobs/<algorithm>/<hex>. For docker's own layouts these are links to the files as docker names
  * them, and manifests that are made here.
  */
+#include "image/archive_docker_priv.h"
 #include "image/archive_files_priv.h"
 #include "image/archive_name_priv.h"
 #include "image/blob_path_priv.h"
@@ -53,8 +54,7 @@ int ol_load_read(ol_load_state *load, ol_error *err);
 int ol_load_read_docker(ol_load_state *load, ol_error *err);
 int ol_load_read_repositories(ol_load_state *load, ol_error *err);
 /* load_docker.c: an image of docker's is made into one of OCI's: config and layers are paths. */
-int ol_load_translate(ol_load_state *load, const char *config, const char *const *layers,
-	size_t count, ol_load_image **out, ol_error *err);
+int ol_load_translate(ol_load_state *load, const ol_docker_image *from, ol_error *err);
 /* Adds it, or gives the one of this root that is there. Lent until the next one. */
 ol_load_image *ol_load_image_add(
 	ol_load_state *load, const ol_digest *root, const char *media_type, const char *called);

@@ -108,21 +108,27 @@ static int add_config(
 	return ol_archive_files_add(&load->files, file, err);
 }
 
-static int read_image(ol_load_state *load, const char *top, ol_load_image **out, ol_error *err)
+static int read_image(ol_load_state *load, const ol_docker_name *name, ol_error *err)
 {
 	struct lineage line = { 0 };
-	ol_autofree const char **paths = ol_alloc_array(OL_LAYERS_MAX, sizeof *paths);
+	ol_autofree char **paths = ol_alloc_array(OL_LAYERS_MAX, sizeof *paths);
 	ol_blob_path config;
-	int rc = read_lineage(load, top, &line, err);
+	int rc = read_lineage(load, name->top, &line, err);
 
 	for (size_t i = 0; rc == OL_OK && i < line.count; i++)
 		paths[i] = ol_text("%s/layer.tar", line.ids[i]);
 	if (rc == OL_OK)
 		rc = add_config(load, &line, &config, err);
 	if (rc == OL_OK)
-		rc = ol_load_translate(load, config.text, paths, line.count, out, err);
+		rc = ol_load_translate(load,
+			&(ol_docker_image){ .config = config.text,
+				.layers = (const char *const *)paths,
+				.layer_count = line.count,
+				.tags = &name->reference,
+				.tag_count = 1 },
+			err);
 	for (size_t i = 0; i < line.count; i++)
-		free((void *)paths[i]);
+		free(paths[i]);
 	lineage_done(&line);
 	return rc;
 }
@@ -136,12 +142,8 @@ int ol_load_read_repositories(ol_load_state *load, ol_error *err)
 	if (rc == OL_OK)
 		rc = ol_docker_names_parse(ol_buf_view(&bytes), &names, err);
 	for (size_t i = 0; rc == OL_OK && i < names->count; i++) {
-		ol_load_image *image = NULL;
-
-		rc = read_image(load, names->names[i].top, &image, err);
-		if (rc == OL_OK)
-			ol_load_image_name(load, image, names->names[i].reference);
-		else
+		rc = read_image(load, &names->names[i], err);
+		if (rc < 0)
 			(void)ol_wrap(err, rc, "image %.255s", names->names[i].reference);
 	}
 	return rc;
