@@ -507,3 +507,20 @@ remove_and_pull() {
 	as single "$WORK/orlop" load < "$WORK/ranged/odd.tar"
 	user single check
 }
+
+@test "import, push and copy" {
+	has ranged busybox
+	as ranged sh -ec '"$0" unshare sh -ec "d=\$(\"\$0\" mount \"\$1\"); tar -C \"\$d\" -cf - ." "$0" "$1" > root.tar' "$WORK/orlop" "$REGISTRY/busybox"
+	user ranged import -q --change 'USER 1000' --change 'CMD ["id", "-u"]' "$WORK/ranged/root.tar" imported:1
+	check user ranged run --rm --network none imported:1
+	[ "$output" = 1000 ]
+	user ranged check
+	user ranged push -q imported:1 "$REGISTRY/imported:1"
+	user single pull -q "$REGISTRY/imported:1"
+	[ "$(user single inspect --format '{{.Id}}' "$REGISTRY/imported:1")" = "$(user ranged inspect --format '{{.Id}}' imported:1)" ]
+	user ranged copy -q "docker://$REGISTRY/imported:1" "oci:$WORK/ranged/layout"
+	[ "$(as ranged skopeo inspect --raw "oci:$WORK/ranged/layout" | jq -r .config.digest)" = "$(config_digest imported:1)" ]
+	user ranged pin imported:1
+	user ranged unpin imported:1
+	as ranged rm -r layout root.tar
+}
