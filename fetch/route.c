@@ -139,7 +139,7 @@ static ol_fault_kind kind_of(int rc, const ol_reply *reply)
 	case OL_OUTCOME_STALLED:
 		return OL_FAULT_DEAD;
 	case OL_OUTCOME_CUT:
-		return OL_FAULT_BUSY;
+		return reply->status ? OL_FAULT_BUSY : OL_FAULT_DEAD;
 	case OL_OUTCOME_REFUSED:
 		return rc == OL_ECORRUPT || rc == OL_ELIMIT ? OL_FAULT_LIED
 		       : rc == OL_ECANCELED                 ? OL_FAULT_OURS

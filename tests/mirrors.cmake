@@ -5,3 +5,7 @@ endforeach()
 foreach(parser IN ITEMS toml hosts_toml registries_conf url)
 	orlop_fuzz(${parser} orlop_fetch)
 endforeach()
+
+# Mirrors that are dead, lie, lag and work, played by tests/fake_registry.
+orlop_test(mirrors orlop_fetch)
+target_compile_definitions(test_mirrors PRIVATE FAKE_SOURCE_DIR="${CMAKE_CURRENT_LIST_DIR}/..")
