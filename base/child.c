@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/file.h"
 
 /* The program's path, found before the fork: execvpe would allocate. NULL if there is none. */
@@ -168,8 +169,23 @@ static int drain(int out_fd, ol_buf *out, bool *more, ol_error *err)
 	return OL_OK;
 }
 
+/* What poll may wait: -1 for ever, 0 when it is over. */
+static int left_ms(uint64_t until_ms)
+{
+	uint64_t now = ol_now_ms();
+
+	if (until_ms == UINT64_MAX)
+		return -1;
+	return now >= until_ms ? 0 : until_ms - now > 60000 ? 60000 : (int)(until_ms - now);
+}
+
+static int too_slow(ol_error *err)
+{
+	return ol_fail(err, OL_EUNAVAILABLE, "does not end in time");
+}
+
 /* Feeds stdin and drains stdout together, so that neither side can block the other. Takes in_fd. */
-static int talk(int in_fd, int out_fd, ol_view input, ol_buf *out, ol_error *err)
+static int talk(int in_fd, int out_fd, ol_view input, ol_buf *out, uint64_t until_ms, ol_error *err)
 {
 	size_t sent = 0;
 	bool more = true;
@@ -178,8 +194,13 @@ static int talk(int in_fd, int out_fd, ol_view input, ol_buf *out, ol_error *err
 	while (rc == OL_OK && more) {
 		struct pollfd fds[2] = { { .fd = out_fd, .events = POLLIN },
 			{ .fd = in_fd, .events = POLLOUT } };
+		int wait_ms = left_ms(until_ms);
 
-		if (poll(fds, in_fd >= 0 ? 2 : 1, -1) < 0) {
+		if (wait_ms == 0) {
+			rc = too_slow(err);
+			continue;
+		}
+		if (poll(fds, in_fd >= 0 ? 2 : 1, wait_ms) < 0) {
 			if (errno != EINTR)
 				rc = ol_fail_sys(err, "poll");
 			continue;
@@ -199,7 +220,8 @@ static int talk(int in_fd, int out_fd, ol_view input, ol_buf *out, ol_error *err
  * this thread alone, and taken away unless it was waiting before: what the process does with the
  * signal is for all its threads.
  */
-static int talk_on(int in_fd, int out_fd, ol_view input, ol_buf *out, ol_error *err)
+static int talk_on(
+	int in_fd, int out_fd, ol_view input, ol_buf *out, uint64_t until_ms, ol_error *err)
 {
 	const struct timespec at_once = { 0 };
 	sigset_t pipe_signal, waiting, before;
@@ -209,7 +231,7 @@ static int talk_on(int in_fd, int out_fd, ol_view input, ol_buf *out, ol_error *
 	(void)sigaddset(&pipe_signal, SIGPIPE);
 	(void)sigpending(&waiting);
 	(void)pthread_sigmask(SIG_BLOCK, &pipe_signal, &before);
-	rc = talk(in_fd, out_fd, input, out, err);
+	rc = talk(in_fd, out_fd, input, out, until_ms, err);
 	if (!sigismember(&waiting, SIGPIPE))
 		while (sigtimedwait(&pipe_signal, NULL, &at_once) < 0 && errno == EINTR)
 			continue;
@@ -217,7 +239,25 @@ static int talk_on(int in_fd, int out_fd, ol_view input, ol_buf *out, ol_error *
 	return rc;
 }
 
-int ol_child_run(const char *const *argv, ol_view input, ol_buf *out, int *status, ol_error *err)
+/* A child that has closed its stdout should be at its end. */
+static int await_end(pid_t pid, uint64_t until_ms, ol_error *err)
+{
+	siginfo_t info = { 0 };
+
+	while (until_ms != UINT64_MAX) {
+		if (waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0)
+			return ol_fail_sys(err, "wait");
+		if (info.si_pid == pid)
+			return OL_OK;
+		if (left_ms(until_ms) == 0)
+			return too_slow(err);
+		ol_sleep_ms(5);
+	}
+	return OL_OK;
+}
+
+static int run_until(const char *const *argv, ol_view input, ol_buf *out, int *status,
+	uint64_t until_ms, ol_error *err)
 {
 	ol_autofd int in_read = -1, out_write = -1, out_read = -1;
 	int in[2], pipe_out[2], rc;
@@ -246,10 +286,24 @@ int ol_child_run(const char *const *argv, ol_view input, ol_buf *out, int *statu
 	}
 	(void)close(ol_steal_fd(&in_read));
 	(void)close(ol_steal_fd(&out_write));
-	rc = talk_on(in_write, out_read, input, out, err);
+	rc = talk_on(in_write, out_read, input, out, until_ms, err);
+	if (rc == OL_OK)
+		rc = await_end(pid, until_ms, err);
 	if (rc < 0)
 		(void)kill(pid, SIGKILL);
 	if (ol_child_wait(pid, status, rc < 0 ? NULL : err) < 0 && rc == OL_OK)
 		rc = OL_ESYSTEM;
 	return rc;
+}
+
+int ol_child_run(const char *const *argv, ol_view input, ol_buf *out, int *status, ol_error *err)
+{
+	return run_until(argv, input, out, status, UINT64_MAX, err);
+}
+
+/* NOLINTNEXTLINE(readability-function-size): ol_child_run's and one more. */
+int ol_child_run_for(const char *const *argv, ol_view input, ol_buf *out, int *status,
+	uint64_t timeout_ms, ol_error *err)
+{
+	return run_until(argv, input, out, status, ol_now_ms() + timeout_ms, err);
 }

@@ -6,6 +6,7 @@
  * mask.
  */
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "base/error.h"
@@ -26,3 +27,6 @@ int ol_child_start(const ol_child_options *options, pid_t *out, ol_error *err);
 int ol_child_wait(pid_t pid, int *status, ol_error *err);
 /* Runs to the end with input on stdin, stdout into out (its cap holds), stderr dropped. */
 int ol_child_run(const char *const *argv, ol_view input, ol_buf *out, int *status, ol_error *err);
+/* The same for one that may hang: it is killed after timeout_ms, and that is OL_EUNAVAILABLE. */
+int ol_child_run_for(const char *const *argv, ol_view input, ol_buf *out, int *status,
+	uint64_t timeout_ms, ol_error *err);

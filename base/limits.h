@@ -36,8 +36,10 @@
 
 /* Configuration files of other tools. */
 #define OL_CONFIG_FILE_BYTES_MAX ((size_t)4 << 20)
-#define OL_ENV_FILE_BYTES_MAX    ((size_t)1 << 20)
-#define OL_TOML_DEPTH_MAX        32 /* the reader recurses; hosts.toml and registries.conf need 4 */
+/* A credential helper that waits for a keyring nobody unlocks. */
+#define OL_HELPER_TIMEOUT_MS  30000
+#define OL_ENV_FILE_BYTES_MAX ((size_t)1 << 20)
+#define OL_TOML_DEPTH_MAX     32 /* the reader recurses; hosts.toml and registries.conf need 4 */
 /* Distributions ship some hundred short names. A key is looked for among its table's one by one. */
 #define OL_TOML_VALUES_MAX (1 << 14)
 

@@ -88,12 +88,6 @@ static void give_turn(ol_access *access)
 	pthread_mutex_unlock(&access->lock);
 }
 
-/* The name the host has in configuration files. */
-static const char *config_name(const ol_host *host)
-{
-	return strcmp(host->name, "registry-1.docker.io") == 0 ? "docker.io" : host->name;
-}
-
 static int load_credentials(ol_registry *registry, ol_access *access, ol_error *err)
 {
 	ol_credential_options options = {
@@ -106,8 +100,8 @@ static int load_credentials(ol_registry *registry, ol_access *access, ol_error *
 
 	if (access->credentials_loaded)
 		return OL_OK;
-	rc = ol_credentials_find(
-		&options, config_name(access->host), access->repository, &access->credentials, err);
+	rc = ol_credentials_find(&options, ol_host_known_as(access->host), access->repository,
+		&access->credentials, err);
 	if (rc == OL_OK)
 		access->credentials_loaded = true;
 	return rc;
@@ -185,7 +179,7 @@ static int renew_token(ol_registry *registry, ol_access *access, ol_error *err)
 		.refresh = access->refresh,
 		.registry_is_https = registry_is_https(access->host),
 		.via = access->host,
-		.for_host = config_name(access->host),
+		.for_host = ol_host_known_as(access->host),
 		.repository = access->repository };
 	ol_token token = { 0 };
 	int rc = ol_token_fetch(registry, &ask, &token, err);
@@ -364,7 +358,7 @@ static int judge(ol_registry *registry, ol_access *access, const ol_reply *reply
 	else if (reply->status == 401 && count > 0 && access->scheme == OL_AUTH_OTHER)
 		rc = ol_fail(err, OL_EAUTH,
 			"%s wants a kind of authentication that is not known here",
-			config_name(access->host));
+			ol_host_known_as(access->host));
 	else if (!use->renewed && access->scheme == OL_AUTH_BASIC) {
 		/* ECR: credentials that have expired are a 403 without a challenge. */
 		use->renewed = true;

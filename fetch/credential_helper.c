@@ -21,12 +21,19 @@ static int run(const char *suffix, const char *verb, ol_view input, ol_buf *out,
 {
 	ol_autofree char *program = ol_text("docker-credential-%s", suffix);
 	const char *const argv[] = { program, verb, NULL };
+	int rc;
 
 	/* It is looked up in PATH; a path would be somebody else's idea. */
 	if (!*suffix || strchr(suffix, '/'))
 		return ol_fail(err, OL_EINVAL,
 			"a credential helper's name cannot be empty or hold a slash");
-	return ol_child_run(argv, input, out, status, err);
+	rc = ol_child_run_for(argv, input, out, status, OL_HELPER_TIMEOUT_MS, err);
+	if (rc != OL_EUNAVAILABLE)
+		return rc;
+	rc = ol_wrap(err, rc, "%s %s", program, verb);
+	return ol_hint(err, rc,
+		"it was given %d s: see whether `%s list` waits for an answer somewhere",
+		OL_HELPER_TIMEOUT_MS / 1000, program);
 }
 
 static int complaint(const char *suffix, const ol_buf *out, int status, ol_error *err)

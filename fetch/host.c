@@ -231,6 +231,11 @@ char *ol_host_url(ol_host *host, const char *path)
 		endpoint->ns ? endpoint->ns : "");
 }
 
+const char *ol_host_known_as(const ol_host *host)
+{
+	return strcmp(host->name, "registry-1.docker.io") == 0 ? "docker.io" : host->name;
+}
+
 bool ol_host_takes_creds(const ol_host *host)
 {
 	return !host->endpoint || (host->endpoint->is_primary && !host->borrowed);

@@ -59,6 +59,8 @@ void ol_host_free(ol_host *host);
 char *ol_host_base(ol_host *host);
 /* The URL of a path of the API ("/v2/…") there, wherever its API begins; owned by the caller. */
 char *ol_host_url(ol_host *host, const char *path);
+/* The name a user knows it by, which stands in configuration files. */
+const char *ol_host_known_as(const ol_host *host);
 /* --creds are for it: it is the registry that was named, and no mirror. */
 bool ol_host_takes_creds(const ol_host *host);
 /* A reply came by this URL: from now on the host has that scheme. */

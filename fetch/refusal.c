@@ -5,12 +5,6 @@
 #include "fetch/error_body.h"
 #include "fetch/exchange_priv.h"
 
-/* The name a user knows the registry by. */
-static const char *login_name(const ol_host *host)
-{
-	return strcmp(host->name, "registry-1.docker.io") == 0 ? "docker.io" : host->name;
-}
-
 static const char *status_words(long status)
 {
 	static const struct {
@@ -47,17 +41,17 @@ static int denied(const ol_ask *ask, const char *words, ol_error *err)
 	const char *colon = *words ? ": " : "";
 
 	if (ol_access_has_credentials(access) && !*ask->repository)
-		ol_fail(err, OL_EAUTH, "%s refuses these credentials%s%s", login_name(ask->host),
-			colon, words);
+		ol_fail(err, OL_EAUTH, "%s refuses these credentials%s%s",
+			ol_host_known_as(ask->host), colon, words);
 	else if (!*ask->repository)
-		ol_fail(err, OL_EAUTH, "%s wants credentials%s%s", login_name(ask->host), colon,
-			words);
+		ol_fail(err, OL_EAUTH, "%s wants credentials%s%s", ol_host_known_as(ask->host),
+			colon, words);
 	else
 		ol_fail(err, OL_EAUTH,
 			"%s access denied for %s, repository does not exist or may require "
 			"authorization%s%s",
 			writes(ask) ? "push" : "pull", ask->repository, colon, words);
-	return ol_hint(err, OL_EAUTH, "orlop login %s", login_name(ask->host));
+	return ol_hint(err, OL_EAUTH, "orlop login %s", ol_host_known_as(ask->host));
 }
 
 int ol_exchange_refusal(const ol_ask *ask, const ol_reply *reply, const char *what, ol_error *err)
@@ -71,29 +65,30 @@ int ol_exchange_refusal(const ol_ask *ask, const ol_reply *reply, const char *wh
 	switch (reply->status) {
 	case 413:
 		ol_fail(err, OL_ELIMIT, "%s takes no %s: it is too large%s%s",
-			login_name(ask->host), what ? what : "request", colon, words);
+			ol_host_known_as(ask->host), what ? what : "request", colon, words);
 		return ol_hint(err, OL_ELIMIT,
 			"the registry, or a proxy before it, limits the size of what is sent");
 	case 507:
 		return ol_fail(err, OL_EUNAVAILABLE, "%s has no room left%s%s",
-			login_name(ask->host), colon, words);
+			ol_host_known_as(ask->host), colon, words);
 	case 401:
 	case 403:
 		return denied(ask, words, err);
 	case 404:
 		if (!what) {
 			return ol_fail(err, OL_EUNSUPPORTED, "%s is no registry: /v2/ is not found",
-				login_name(ask->host));
+				ol_host_known_as(ask->host));
 		}
 		return ol_fail(err, OL_ENOTFOUND, "%s not found%s%s", what, colon, words);
 	case 429:
-		ol_fail(err, OL_EUNAVAILABLE, "%s: %s", login_name(ask->host),
+		ol_fail(err, OL_EUNAVAILABLE, "%s: %s", ol_host_known_as(ask->host),
 			*words ? words : "too many requests");
 		return ol_hint(err, OL_EUNAVAILABLE,
 			"wait, or log in for a higher limit: orlop login %s",
-			login_name(ask->host));
+			ol_host_known_as(ask->host));
 	default: /* statuses are many, and the rest lead nowhere else */
-		return ol_fail(err, OL_EUNAVAILABLE, "%s answers %ld %s%s%s", login_name(ask->host),
-			reply->status, status_words(reply->status), colon, words);
+		return ol_fail(err, OL_EUNAVAILABLE, "%s answers %ld %s%s%s",
+			ol_host_known_as(ask->host), reply->status, status_words(reply->status),
+			colon, words);
 	}
 }

@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/limits.h"
 #include "base/trace.h"
+#include "fetch/proxy.h"
 #include "fetch/transfer_job_priv.h"
 #include "fetch/url.h"
 
@@ -257,26 +258,14 @@ static void set_method(ol_job *job)
 	}
 }
 
-/* Go's tools, docker among them, take HTTP_PROXY in both cases, and never send loopback through a
- * proxy; libcurl reads only the lower case (a CGI program can be tricked by a "Proxy:" header,
- * which is why we look). */
+/* We decide, not libcurl: what `orlop auth explain` says is then what happens. */
 static void set_proxy(CURL *easy, const char *url, const char *configured)
 {
-	const char *proxy = getenv("http_proxy");
+	const char *why;
+	const char *proxy = configured ? configured : ol_proxy_for(url, &why);
 
-	if (configured) {
-		(void)curl_easy_setopt(easy, CURLOPT_PROXY, configured);
-		(void)curl_easy_setopt(easy, CURLOPT_NOPROXY, ""); /* whatever NO_PROXY says */
-		return;
-	}
-	if (ol_url_is_loopback(url)) {
-		(void)curl_easy_setopt(easy, CURLOPT_PROXY, "");
-		return;
-	}
-	if (!proxy && !getenv("REQUEST_METHOD"))
-		proxy = getenv("HTTP_PROXY");
-	if (proxy && *proxy && !ol_url_is_https(url))
-		(void)curl_easy_setopt(easy, CURLOPT_PROXY, proxy);
+	(void)curl_easy_setopt(easy, CURLOPT_PROXY, proxy ? proxy : "");
+	(void)curl_easy_setopt(easy, CURLOPT_NOPROXY, "");
 }
 
 static void set_tls(CURL *easy, const ol_tls *tls)

@@ -1,5 +1,5 @@
 # Configuration that others have already made: hosts.toml, registries.conf, and what a pull makes of them.
-foreach(name IN ITEMS toml hosts_toml registries_conf endpoints)
+foreach(name IN ITEMS toml hosts_toml registries_conf endpoints proxy)
 	orlop_test(${name} orlop_fetch)
 endforeach()
 foreach(parser IN ITEMS toml hosts_toml registries_conf url)

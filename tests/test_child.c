@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "base/child.h"
+#include "base/clock.h"
 #include "tests/check.h"
 
 /* Input goes in, output comes out, the status is told; what cannot be started is named. */
@@ -100,6 +101,33 @@ static void large_input_blocks_nobody_and_kills_nobody(void **state)
 	assert_false(sigismember(&waiting, SIGPIPE));
 }
 
+/* One that hangs is killed: while it may still speak, and after it has closed its output. */
+static void a_child_that_hangs_is_killed(void **state)
+{
+	static const struct {
+		const char *label, *script;
+		int rc;
+	} cases[] = {
+		{ "in time", "cat; exit 0", OL_OK },
+		{ "says nothing", "exec sleep 100", OL_EUNAVAILABLE },
+		{ "says a lot", "while :; do echo x; sleep 0.01; done", OL_EUNAVAILABLE },
+		{ "says all and stays", "echo x; exec >&-; exec sleep 100", OL_EUNAVAILABLE },
+		{ "reads nothing", "exec sleep 100 <&-", OL_EUNAVAILABLE },
+	};
+
+	(void)state;
+	OL_EACH (cases, c) {
+		const char *argv[] = { "sh", "-c", c->script, NULL };
+		ol_auto_buf ol_buf out = OL_BUF((size_t)1 << 20);
+		const uint64_t began = ol_now_ms();
+		int status = 0;
+
+		CHECK_INT(c->label, c->rc,
+			ol_child_run_for(argv, ol_view_of("in"), &out, &status, 300, NULL));
+		assert_true(ol_now_ms() - began < 20000);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -107,6 +135,7 @@ int main(void)
 		cmocka_unit_test(a_missing_program_is_not_found),
 		cmocka_unit_test(a_child_inherits_no_descriptor),
 		cmocka_unit_test(large_input_blocks_nobody_and_kills_nobody),
+		cmocka_unit_test(a_child_that_hangs_is_killed),
 	};
 
 	(void)signal(SIGPIPE, SIG_DFL); /* whatever started us ignores */
