@@ -89,7 +89,7 @@ static void what_is_held_stays_with_all_below(void **state)
 	CHECK_INT("use", OL_OK, ol_use_add(box->store, "someone", &own, 1, NULL));
 	CHECK_INT("container", OL_OK,
 		ol_container_add(box->store,
-			&(ol_container_info){ .id = (char *)"1",
+			&(ol_container_info){ .id = (char *)ID_1,
 				.name = (char *)"n",
 				.image = (char *)"x",
 				.root = box_digest("elsewhere"),
@@ -98,7 +98,7 @@ static void what_is_held_stays_with_all_below(void **state)
 			NULL));
 	CHECK_INT("mount", OL_OK,
 		ol_mount_add(box->store,
-			&(ol_mount_info){ .id = (char *)"2",
+			&(ol_mount_info){ .id = (char *)ID_2,
 				.target = (char *)"/t",
 				.image = (char *)"x",
 				.root = mounted,
