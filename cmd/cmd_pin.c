@@ -45,6 +45,7 @@ const ol_command ol_command_pin = {
 	.words_min = 1,
 	.words_many = true,
 	.completes = OL_COMPLETES_IMAGES,
+	.userns = OL_USERNS_STAYS,
 	.run = run_pin,
 };
 
@@ -60,5 +61,6 @@ const ol_command ol_command_unpin = {
 	.words_min = 1,
 	.words_many = true,
 	.completes = OL_COMPLETES_IMAGES,
+	.userns = OL_USERNS_STAYS,
 	.run = run_unpin,
 };
