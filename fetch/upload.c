@@ -341,8 +341,10 @@ static int send_part(
 	return rc;
 }
 
-/* Up to want bytes from the offset on are there to be sent: *to is behind the last. */
-static int make_ready(struct upload *upload, uint64_t most, uint64_t *to, ol_error *err)
+/* At least `least` and at most `most` bytes behind the offset are there to be sent, fewer only at
+ * the blob's end: *to is behind the last. */
+static int make_ready(
+	struct upload *upload, uint64_t least, uint64_t most, uint64_t *to, ol_error *err)
 {
 	const ol_upload *want = upload->want;
 	uint64_t left = want->size - upload->offset;
@@ -350,11 +352,13 @@ static int make_ready(struct upload *upload, uint64_t most, uint64_t *to, ol_err
 
 	if (most > left)
 		most = left;
+	if (least > most)
+		least = most;
 	if (!upload->source)
 		rc = want->open(want->ctx, &upload->source, err);
 	*to = upload->offset + most;
 	if (rc == OL_OK && want->ready)
-		rc = want->ready(want->ctx, upload->offset, most, to, err);
+		rc = want->ready(want->ctx, upload->offset, least, to, err);
 	return rc;
 }
 
@@ -363,7 +367,9 @@ static int patch(struct upload *upload, ol_error *err)
 	ol_ask ask = ask_of(upload, OL_METHOD_PATCH);
 	ol_reply reply = { 0 };
 	uint64_t to;
-	int rc = make_ready(upload, upload->piece, &to, err);
+	int rc = make_ready(upload,
+		upload->piece_min > upload->piece_least ? upload->piece_min : upload->piece_least,
+		upload->piece, &to, err);
 
 	if (rc < 0)
 		return rc;
@@ -421,7 +427,7 @@ static int put(struct upload *upload, ol_error *err)
 	ol_reply reply = { 0 };
 	uint64_t to = upload->offset;
 	bool arrived;
-	int rc = make_ready(upload, upload->want->size, &to, err);
+	int rc = make_ready(upload, upload->want->size, upload->want->size, &to, err);
 
 	if (rc == OL_OK && to != upload->want->size)
 		rc = ol_fail(err, OL_ECORRUPT, "ends at byte %" PRIu64, to);

@@ -21,8 +21,8 @@ typedef struct ol_upload {
 	/* Called once, when it is sure that the bytes are needed. *out is the registry's from then
 	 * on, and read on its transfer thread: read_at must not wait. */
 	int (*open)(void *ctx, ol_source **out, ol_error *err);
-	/* For sources that still grow: waits until bytes from..from+want-1 are there (or all up to
-	 * size), *to is how far it goes. NULL: all is there. */
+	/* For sources that still grow: waits until at least want bytes behind from are there. *to
+	 * is the end of what is of use, and becomes the end of what is there. NULL: all is. */
 	int (*ready)(void *ctx, uint64_t from, uint64_t want, uint64_t *to, ol_error *err);
 	/* Bytes that are on their way; they may go back. On the transfer thread; or NULL. */
 	void (*progress)(void *ctx, uint64_t done);

@@ -1,6 +1,6 @@
-#include "image/blob_path_priv.h"
-
 #include <stdio.h>
+
+#include "image/blob_path_priv.h"
 
 ol_blob_path ol_blob_path_of(const ol_digest *digest)
 {

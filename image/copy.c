@@ -197,14 +197,16 @@ static int copy_into_store(
 	return rc < 0 ? rc : set_result(copy, &root, err);
 }
 
-/* What a pull of this would find listed already: then it stays. */
+/* A pull lists what it brings, a load without names does not: what a pull would find listed already
+ * is to stay so. */
 static bool was_listed(ol_copy *copy, const ol_place *source)
 {
 	ol_origin *origin = NULL;
 	ol_resolved resolved = { 0 };
 	bool listed = false;
 
-	if (!source->transport->read || source->transport->read(copy, source, &origin, NULL) < 0)
+	if (source->transport->take_in != ol_registry_take_in ||
+		source->transport->read(copy, source, &origin, NULL) < 0)
 		return false;
 	if (origin->ops->resolve(origin, NULL, &resolved, NULL) == OL_OK)
 		listed = is_listed(copy, &resolved.digest);
@@ -235,8 +237,8 @@ static int copy_out_of_store(
 		return rc;
 	if (!is_listed(copy, &root))
 		rc = ol_store_adopt(copy, &root, "", err);
-	else if (source->transport != ol_transports())
-		listed = true; /* a load lists nothing: it was there before */
+	else if (source->transport->take_in != ol_registry_take_in)
+		listed = true;
 	if (rc == OL_OK)
 		rc = target->transport->give_out(copy, target, ol_digest_format(&root).text, err);
 	if (rc == OL_OK)

@@ -77,7 +77,8 @@ static int file_ready(void *ctx, uint64_t from, uint64_t want, uint64_t *to, ol_
 {
 	struct file *file = ctx;
 
-	*to = from + want;
+	(void)from;
+	(void)want;
 	return prove(&file->proof, *to, err);
 }
 
@@ -200,10 +201,11 @@ static int fetched_ready(void *ctx, uint64_t from, uint64_t want, uint64_t *to, 
 
 	if (rc < 0)
 		return rc;
+	if (have < *to)
+		*to = have;
 	if (have < from + want)
 		return ol_fail(err, OL_EUNAVAILABLE, "the transfer ended at byte %llu of %llu",
 			(unsigned long long)have, (unsigned long long)fetched->blob.size);
-	*to = from + want;
 	rc = prove(&fetched->proof, *to, err);
 	fetched->corrupt = fetched->corrupt || rc == OL_ECORRUPT;
 	return rc;

@@ -20,6 +20,7 @@ const ol_transport *ol_transports(void)
 			.take_in = ol_archive_take_in },
 		{ .prefix = "oci-archive:",
 			.has_path = true,
+			.read = ol_archive_origin,
 			.write = ol_archive_destination,
 			.take_in = ol_archive_take_in },
 		{ .prefix = "docker-archive:",

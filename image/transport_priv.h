@@ -7,7 +7,7 @@
  *	             read from            written to           into the store   out of it
  *	docker://    registry             registry             pull
  *	oci:         folder               archive writer       load
- *	oci-archive:                      archive writer       load
+ *	oci-archive: folder (in a draft)  archive writer       load
  *	docker-archive:                                        load             save
  *	store:       store                                     (by name)
  */
@@ -147,6 +147,7 @@ int ol_registry_destination(
 int ol_registry_take_in(ol_copy *copy, const ol_place *place, ol_digest *root, ol_error *err);
 /* transport_layout.c */
 int ol_layout_origin(ol_copy *copy, const ol_place *place, ol_origin **out, ol_error *err);
+int ol_archive_origin(ol_copy *copy, const ol_place *place, ol_origin **out, ol_error *err);
 /* transport_archive.c */
 int ol_layout_destination(
 	ol_copy *copy, const ol_place *place, ol_destination **out, ol_error *err);

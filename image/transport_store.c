@@ -186,8 +186,8 @@ static int fetch_document(
 	struct store_origin *self, const ol_digest *digest, ol_buf *out, ol_error *err)
 {
 	ol_registry *registry = NULL;
-	int rc = ol_fail(err, OL_ENOTFOUND, "manifest %s is not in the store",
-		ol_digest_format(digest).text);
+	int rc =
+		ol_fail(err, OL_ENOTFOUND, "it is not in the store, and it came from nowhere else");
 
 	for (size_t i = 0; rc < 0 && i < self->ref_count; i++) {
 		ol_error ignored = { 0 };
@@ -196,7 +196,10 @@ static int fetch_document(
 			rc = ol_registry_get_manifest(registry, &self->refs[i], digest, out, NULL,
 				i == 0 ? err : &ignored);
 	}
-	return rc;
+	return rc < 0 ? ol_hint(err, rc,
+				"--platform sends one platform alone, without what else "
+				"its index lists")
+		      : OL_OK;
 }
 
 static int get_document(ol_origin *origin, const ol_digest *digest, ol_buf *out, ol_error *err)
