@@ -39,13 +39,13 @@ store_remove() {
 orlop() { "$ORLOP" "$@"; }
 
 need_root() { [ "$(id -u)" = 0 ] || skip "not root: nothing can be mounted or run"; }
-# The driver that is asked for: not every kernel has erofs. What is forced is not probed, so orlop is asked what it would choose.
+# The driver that is asked for: not every kernel has erofs.
 need_driver() {
 	[ "$(id -u)" = 0 ] && [ "${1:-${ORLOP_DRIVER:-}}" = erofs ] || return 0
-	local best
-	best=$(env -u ORLOP_DRIVER "$ORLOP" --root "$WORK/probe" --run-root "$WORK/probe-run" info --format '{{.Driver}}: {{.DriverReason}}')
+	local found
+	found=$("$ORLOP" --root "$WORK/probe" --run-root "$WORK/probe-run" --driver erofs info --format '{{.Driver}}: {{.DriverReason}}')
 	rm -rf --one-file-system "$WORK/probe" "$WORK/probe-run"
-	[[ "$best" == erofs:* ]] || skip "no erofs driver here, but $best"
+	[[ "$found" == erofs:* ]] || skip "no erofs driver here, $found"
 }
 need() { local t; for t in "$@"; do command -v "$t" >/dev/null || skip "no $t on this machine"; done; }
 

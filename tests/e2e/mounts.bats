@@ -263,6 +263,51 @@ reboot() {
 	no_mounts_left
 }
 
+# with_subids COMMAND...: where /etc/subuid and /etc/subgid are $WORK/subuid and $WORK/subgid, if the machine has such files.
+with_subids() {
+	unshare --mount sh -c 'mount --bind "$0/subuid" /etc/subuid && mount --bind "$0/subgid" /etc/subgid && exec "$@"' "$WORK" "$@"
+}
+
+@test "--idmap takes a user's ranges" {
+	need unshare
+	[ -f /etc/subuid ] && [ -f /etc/subgid ] || skip "no /etc/subuid and /etc/subgid here"
+	printf '%s\n' containers:500000:1000 mapped:600000:10 mapped:700000:20 > "$WORK/subuid"
+	printf '%s\n' containers:800000:1000 mapped:900000:30 > "$WORK/subgid"
+	with_subids sh -c '"$0" mount --idmap auto "$1" "$2"; stat -c %u:%g "$2/bin"; "$0" umount "$2"' "$ORLOP" "$IMAGE" "$DIR" > "$WORK/said"
+	[ "$(tail -n 1 "$WORK/said")" = 500000:800000 ]
+	with_subids sh -c '"$0" mount --idmap mapped "$1" "$2"; "$0" mounts --format "{{.IDMap}}"; "$0" umount "$2"' "$ORLOP" "$IMAGE" "$DIR" > "$WORK/said"
+	[ "$(tail -n 1 "$WORK/said")" = 0:600000:10,10:700000:20:0:900000:30 ]
+	check with_subids "$ORLOP" mount --idmap somebody "$IMAGE" "$DIR"
+	[ "$status" -eq 1 ]
+	[[ "${lines[0]}" == *"/etc/subuid has no range for somebody" ]]
+}
+
+@test "where there are no idmapped mounts, that is said" {
+	need unshare
+	check unshare --user --map-root-user --mount "$ORLOP" --root "$WORK/inside" --run-root "$WORK/inside-run" --driver dir pull -q --plain-http "$IMAGE"
+	[ "$status" -eq 0 ] || skip "no user namespaces here: $output"
+	check unshare --user --map-root-user --mount "$ORLOP" --root "$WORK/inside" --run-root "$WORK/inside-run" mount --idmap 0:0:1 "$IMAGE"
+	[ "$status" -eq 1 ]
+	[[ "${lines[0]}" == *"no idmapped mount"* ]]
+	[[ "${lines[1]}" == *"it takes root, Linux 5.19"* || "${lines[1]}" == *"--idmap takes root, Linux 5.19"* ]]
+	check unshare --user --map-root-user --mount "$ORLOP" --root "$WORK/inside" --run-root "$WORK/inside-run" mounts -q
+	[ -z "$output" ]
+	rm -rf "$WORK/inside" "$WORK/inside-run"
+}
+
+@test "a driver that cannot work here is refused with the reason" {
+	need unshare
+	unshare --user --map-root-user true || skip "no user namespaces here"
+	check unshare --user --map-root-user "$ORLOP" --root "$WORK/inside" --run-root "$WORK/inside-run" --driver erofs pull -q "$IMAGE"
+	[ "$status" -eq 1 ]
+	[[ "$output" == *"driver erofs cannot be used here: EROFS cannot be mounted in a user namespace"* ]]
+	[ -z "$(ls "$WORK/inside/layers")" ] # before any is fetched
+	check env ORLOP_DRIVER=zfs "$ORLOP" pull -q "$IMAGE"
+	[ "$status" -ne 0 ]
+	[[ "$output" == *"zfs"* ]]
+	rm -rf "$WORK/inside" "$WORK/inside-run"
+}
+
 # Killed at random moments of a mount or umount, over and over.
 @test "killed at any moment a mount reads right or is cleaned up" {
 	mkdir "$DIR-rw"
