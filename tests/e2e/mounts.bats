@@ -302,10 +302,10 @@ with_subids() {
 	[ "$status" -eq 1 ]
 	[[ "$output" == *"driver erofs cannot be used here: EROFS cannot be mounted in a user namespace"* ]]
 	[ -z "$(ls "$WORK/inside/layers")" ] # before any is fetched
-	check env ORLOP_DRIVER=zfs "$ORLOP" pull -q "$IMAGE"
+	check env ORLOP_DRIVER=zfs "$ORLOP" --root "$WORK/zfs" --run-root "$WORK/zfs-run" pull -q "$IMAGE"
 	[ "$status" -ne 0 ]
-	[[ "$output" == *"zfs"* ]]
-	rm -rf "$WORK/inside" "$WORK/inside-run"
+	[[ "$output" == *"there is no layer driver \"zfs\""* ]]
+	rm -rf "$WORK/inside" "$WORK/inside-run" "$WORK/zfs" "$WORK/zfs-run"
 }
 
 # Killed at random moments of a mount or umount, over and over.
