@@ -33,6 +33,7 @@ const ol_command *const *ol_commands(void)
 		&ol_command_unshare,
 		&ol_command_login,
 		&ol_command_logout,
+		&ol_command_auth,
 		&ol_command_check,
 		&ol_command_df,
 		&ol_command_gc,

@@ -199,7 +199,7 @@ static int add_location(const ol_registry_rule *rule, const char *location, bool
 	text = ol_str_text(&name);
 	slash = strchr(text, '/');
 	*endpoint = (ol_endpoint){ .root = "/v2",
-		.capabilities = OL_CAN_ALL,
+		.capabilities = OL_CAN_ALL & ~(unsigned)OL_CAN_PUSH,
 		.skip_verify = insecure,
 		.may_be_plain = insecure };
 	if (!slash || !slash[1] || strlen(text) > OL_REFERENCE_NAME_MAX ||
@@ -245,8 +245,11 @@ static int from_conf(
 	/* A wildcard without a location leaves the name as it is. */
 	if (rc == OL_OK)
 		rc = add_location(rule, rule->location, rule->insecure, ref, out, err);
+	if (rc < 0)
+		return rc;
 	out->list[out->count - 1].is_primary = true;
-	return rc;
+	out->list[out->count - 1].capabilities = OL_CAN_ALL;
+	return OL_OK;
 }
 
 int ol_endpoints_find(

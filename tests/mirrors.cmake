@@ -9,3 +9,7 @@ endforeach()
 # Mirrors that are dead, lie, lag and work, played by tests/fake_registry.
 orlop_test(mirrors orlop_fetch)
 target_compile_definitions(test_mirrors PRIVATE FAKE_SOURCE_DIR="${CMAKE_CURRENT_LIST_DIR}/..")
+
+if(TARGET orlop)
+	orlop_e2e(mirrors any)
+endif()

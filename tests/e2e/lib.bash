@@ -133,3 +133,18 @@ fake_stop() {
 	kill "$(cat "$WORK/$1.pid")"
 	rm "$WORK/$1.pid"
 }
+
+# A CA, a server's certificate for 127.0.0.1, localhost and registry.test, a client's: in $WORK/tls.
+certificates() {
+	mkdir "$WORK/tls" "$WORK/tls/certs.d"
+	(
+		cd "$WORK/tls"
+		openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN=test-ca -keyout ca.key -out ca.crt
+		for name in server client; do
+			openssl req -newkey rsa:2048 -nodes -subj /CN=$name -keyout $name.key -out $name.csr
+			openssl x509 -req -days 30 -in $name.csr -CA ca.crt -CAkey ca.key -CAcreateserial -out $name.crt \
+				-extfile <(echo "subjectAltName=IP:127.0.0.1,DNS:localhost,DNS:registry.test")
+		done
+		cp ca.crt certs.d/ca.crt
+	) >"$WORK/tls/log" 2>&1
+}
