@@ -524,3 +524,17 @@ remove_and_pull() {
 	user ranged unpin imported:1
 	as ranged rm -r layout root.tar
 }
+
+@test "export writes what the user's tree has: all of root's but devices and ids without a place" {
+	# The lists of both tars, without what is told above to differ.
+	list() { tar -tv --numeric-owner --full-time --quoting-style=escape | grep -v -e ' srv/dev/' -e ' srv/ids/large'; }
+	has ranged odd
+	store -root
+	orlop export "$REGISTRY/odd" | list > "$WORK/export.root"
+	user ranged export "$REGISTRY/odd" | list > "$WORK/export.ranged"
+	[ "$(wc -l < "$WORK/export.root")" -gt 80 ]
+	diff "$WORK/export.root" "$WORK/export.ranged"
+	[ "$(user ranged export "$REGISTRY/odd" | tar -tv --numeric-owner srv/dev/null srv/ids/large | awk '{ print $1, $2, $3 }')" = $'-rw-rw-rw- 0/0 0\n-rw-r--r-- 0/0 1' ]
+	user ranged export --format erofs -o "$WORK/ranged/odd.erofs" "$REGISTRY/odd"
+	as ranged rm odd.erofs
+}
