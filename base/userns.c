@@ -91,6 +91,11 @@ bool ol_userns_is_inside(void)
 	return ol_userns_read(here, NULL) == OL_OK && !here->is_initial;
 }
 
+bool ol_userns_is_root(void)
+{
+	return geteuid() == 0 && !ol_userns_is_inside();
+}
+
 uid_t ol_userns_owner(void)
 {
 	ol_autofree ol_userns *here = ol_alloc(sizeof *here);

@@ -31,6 +31,9 @@ int ol_userns_parse(ol_view text, ol_userns *out, ol_error *err);
 /* Is this process not in the initial one? False too when that cannot be known. Cheap: two small
  * reads. */
 bool ol_userns_is_inside(void);
+/* Is this process the system's root? Root of another user namespace is an ordinary user, with that
+ * one's files, store and settings. */
+bool ol_userns_is_root(void);
 /* The user as the host knows it: the effective id, or what it stands for outside. */
 uid_t ol_userns_owner(void);
 

@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/limits.h"
 #include "base/str.h"
+#include "base/userns.h"
 #include "fetch/hosts_toml.h"
 
 void ol_endpoints_done(ol_endpoints *endpoints)
@@ -176,7 +177,7 @@ static int from_hosts(
 		named = getenv("ORLOP_HOSTS_DIR");
 	if (named && *named)
 		return try_dir(named, ref, out, err);
-	if (geteuid() != 0) {
+	if (!ol_userns_is_root()) {
 		ol_autofree char *own = config && *config
 						? ol_text("%s/containerd/certs.d", config)
 						: ol_text("%s/.config/containerd/certs.d",

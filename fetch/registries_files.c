@@ -18,6 +18,7 @@
 #include "base/alloc.h"
 #include "base/file.h"
 #include "base/limits.h"
+#include "base/userns.h"
 #include "fetch/registries_conf.h"
 
 static const char system_file[] = "/etc/containers/registries.conf";
@@ -102,7 +103,7 @@ static int add_all(ol_registries_conf *conf, const char *home, ol_error *err)
 		rc = add_dropins(conf, own_dropins, err);
 	if (rc == OL_OK)
 		rc = add_file(conf, ol_registries_conf_add_cache,
-			geteuid() == 0 ? system_cache : own_cache, false, err);
+			ol_userns_is_root() ? system_cache : own_cache, false, err);
 	return rc;
 }
 

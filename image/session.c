@@ -19,19 +19,14 @@ static char *home_path(const char *variable, const char *otherwise)
 	return home && home[0] == '/' ? ol_text("%s/%s/orlop", home, otherwise) : NULL;
 }
 
-/* In a user namespace root is an ordinary user outside, with a store of its own. */
-static bool is_root(void)
-{
-	return geteuid() == 0 && !ol_userns_is_inside();
-}
-
 static char *default_root(void)
 {
 	const char *set = getenv("ORLOP_ROOT");
 
 	if (set && *set)
 		return ol_strdup(set);
-	return is_root() ? ol_strdup("/var/lib/orlop") : home_path("XDG_DATA_HOME", ".local/share");
+	return ol_userns_is_root() ? ol_strdup("/var/lib/orlop")
+				   : home_path("XDG_DATA_HOME", ".local/share");
 }
 
 /* *shared: it lies where others could have made it before. */
@@ -41,7 +36,7 @@ static char *default_run_root(bool *shared)
 
 	if (set && *set)
 		return ol_strdup(set);
-	if (is_root())
+	if (ol_userns_is_root())
 		return ol_strdup("/run/orlop");
 	if (runtime && runtime[0] == '/')
 		return ol_text("%s/orlop", runtime);

@@ -538,3 +538,14 @@ remove_and_pull() {
 	user ranged export --format erofs -o "$WORK/ranged/odd.erofs" "$REGISTRY/odd"
 	as ranged rm odd.erofs
 }
+
+@test "inside the namespace the user's own registry configuration counts, not root's" {
+	local dir=$WORK/ranged/.config/containerd/certs.d/mirrored.example
+	as ranged mkdir -p "$dir" "$WORK/ranged/.config/containers"
+	as ranged sh -ec 'printf "server = \"http://%s\"\n" "$1" > "$0/hosts.toml"' "$dir" "$REGISTRY"
+	user ranged pull -q mirrored.example/busybox
+	as ranged rm -r "$dir"
+	as ranged sh -ec 'printf "[aliases]\n\"shortly\" = \"%s/busybox\"\n" "$1" > "$0"' "$WORK/ranged/.config/containers/registries.conf" "$REGISTRY"
+	user ranged pull -q shortly
+	as ranged rm -r .config
+}
