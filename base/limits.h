@@ -94,3 +94,6 @@
 #define OL_IDMAP_RANGES_MAX 64
 /* What a row of names says of its image in short, so that a list need not open any document. */
 #define OL_SUMMARY_BYTES_MAX ((size_t)4 << 10)
+
+/* index.json of the store: an image takes under 1 KiB, so this is more than 60,000 of them. */
+#define OL_LISTING_BYTES_MAX ((size_t)64 << 20)

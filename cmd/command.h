@@ -54,6 +54,7 @@ typedef struct ol_context {
 	/* how an ordinary user's command fares: in a namespace of its own, or why not */
 	bool entered;
 	ol_userns_entry userns;
+	const struct ol_mender *mender; /* check --repair: set before the session is opened */
 	int status; /* exit status when run returns OL_OK */
 } ol_context;
 

@@ -75,6 +75,7 @@ int ol_context_session(ol_context *ctx, ol_session **out, ol_error *err)
 		.cancel = ctx->cancel,
 		.listener = ol_progress_listener(ctx->progress),
 		.program = "/proc/self/exe",
+		.mender = ctx->mender,
 		.userns = ctx->userns.why,
 	};
 	int rc = retries_of(args, &options.retries, err);

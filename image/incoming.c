@@ -94,7 +94,9 @@ bool ol_layer_is_usable(ol_store *store, const ol_digest *diff_id, const ol_dige
 		return false;
 	if (blob && !ol_blob_exists(store, blob))
 		return false;
-	return ol_blob_exists(store, diff_id) || ol_blob_exists(store, &info.blob);
+	/* An index without its tar is of no use, whatever else there is to make it of. */
+	return ol_blob_exists(store, diff_id) ||
+	       (strcmp(info.driver, "erofs") != 0 && ol_blob_exists(store, &info.blob));
 }
 
 /* What the manifest needs to be kept, named as edges. */
@@ -132,6 +134,15 @@ static int keep_root(ol_incoming *incoming, const ol_digest *listed, ol_error *e
 		incoming->session->store, &incoming->resolved.digest, children, count, err);
 }
 
+int ol_incoming_link(ol_incoming *incoming, const ol_digest *listed, ol_error *err)
+{
+	int rc = OL_OK;
+
+	for (size_t i = 0; rc == OL_OK && i < incoming->count; i++)
+		rc = keep_image(incoming, &incoming->images[i], listed, err);
+	return rc == OL_OK && incoming->root ? keep_root(incoming, listed, err) : rc;
+}
+
 int ol_incoming_keep(ol_incoming *incoming, const ol_keep_as *as, ol_error *err)
 {
 	ol_auto_str ol_str summary = OL_STR(OL_SUMMARY_BYTES_MAX);
@@ -139,10 +150,8 @@ int ol_incoming_keep(ol_incoming *incoming, const ol_keep_as *as, ol_error *err)
 	ol_name_info info;
 	int rc = ol_incoming_derive(incoming, &listed, err);
 
-	for (size_t i = 0; rc == OL_OK && i < incoming->count; i++)
-		rc = keep_image(incoming, &incoming->images[i], &listed.digest, err);
-	if (rc == OL_OK && incoming->root)
-		rc = keep_root(incoming, &listed.digest, err);
+	if (rc == OL_OK)
+		rc = ol_incoming_link(incoming, &listed.digest, err);
 	if (rc < 0)
 		return rc;
 	ol_summary_make(incoming->session->store, &incoming->resolved.digest, &summary);

@@ -49,6 +49,9 @@ int ol_incoming_chains(ol_incoming *incoming, ol_error *err);
  * its blobs, else manifests over what it has of each layer. */
 int ol_incoming_derive(ol_incoming *incoming, ol_resolved *listed, ol_error *err);
 
+/* incoming.c: the edges of all its documents. listed: what ol_incoming_derive answered. */
+int ol_incoming_link(ol_incoming *incoming, const ol_digest *listed, ol_error *err);
+
 /* How it is to be known. */
 typedef struct ol_keep_as {
 	const char *name; /* canonical reference with tag; "" for a nameless image */

@@ -321,43 +321,50 @@ static int larger_first(const void *a, const void *b)
 }
 
 /* One job for each DiffID, however often it stands in the manifests. */
+static void add_job(
+	struct work *work, size_t *cap, const ol_descriptor *blob, const ol_digest *diff_id)
+{
+	for (size_t j = 0; j < work->count; j++)
+		if (ol_digest_eq(&work->jobs[j].diff_id, diff_id))
+			return;
+	OL_GROW(work->jobs, work->count, *cap);
+	work->jobs[work->count] = (struct job){
+		.work = work, .blob = blob, .diff_id = *diff_id, .index = (unsigned)work->count
+	};
+	work->count++;
+}
+
 static void plan(struct work *work)
 {
-	const ol_pull_state *pull = work->pull;
+	const ol_incoming *incoming = &work->pull->incoming;
 	size_t cap = 0;
 
-	for (size_t i = 0; i < pull->incoming.count; i++)
-		for (size_t k = 0; k < pull->incoming.images[i].config->diff_id_count; k++) {
-			const ol_digest *diff_id = &pull->incoming.images[i].config->diff_ids[k];
-			bool there = false;
-
-			for (size_t j = 0; j < work->count && !there; j++)
-				there = ol_digest_eq(&work->jobs[j].diff_id, diff_id);
-			if (there)
-				continue;
-			OL_GROW(work->jobs, work->count, cap);
-			work->jobs[work->count] = (struct job){ .work = work,
-				.blob = &pull->incoming.images[i].document->layers[k],
-				.diff_id = *diff_id,
-				.index = (unsigned)work->count };
-			work->count++;
-		}
+	for (size_t i = 0; i < incoming->count; i++)
+		for (size_t k = 0; k < incoming->images[i].config->diff_id_count; k++)
+			add_job(work, &cap, &incoming->images[i].document->layers[k],
+				&incoming->images[i].config->diff_ids[k]);
 	for (size_t j = 0; j < work->count; j++)
 		tell(&work->jobs[j], OL_LAYER_WAITING);
 	if (work->count)
 		qsort(work->jobs, work->count, sizeof *work->jobs, larger_first);
 }
 
-int ol_pull_layers(ol_pull_state *pull, ol_error *err)
+/* layer NULL: all that are planned. */
+static int pull_layers(
+	ol_pull_state *pull, const ol_descriptor *layer, const ol_digest *diff_id, ol_error *err)
 {
 	struct work work = { .pull = pull, .stop = ol_cancel_new(), .gate = ol_unpack_gate_new() };
+	size_t cap = 0;
 	const long processors = sysconf(_SC_NPROCESSORS_ONLN);
 	pthread_t threads[FETCHES_AT_ONCE];
 	size_t started = 0;
 
 	pthread_mutex_init(&work.lock, NULL);
 	(void)sem_init(&work.decoders, 0, processors > 0 ? (unsigned)processors : 1);
-	plan(&work);
+	if (layer)
+		add_job(&work, &cap, layer, diff_id);
+	else
+		plan(&work);
 	while (started < FETCHES_AT_ONCE && started < work.count &&
 		pthread_create(&threads[started], NULL, worker, &work) == 0)
 		started++;
@@ -373,4 +380,15 @@ int ol_pull_layers(ol_pull_state *pull, ol_error *err)
 	ol_cancel_free(work.stop);
 	free(work.jobs);
 	return work.rc;
+}
+
+int ol_pull_layers(ol_pull_state *pull, ol_error *err)
+{
+	return pull_layers(pull, NULL, NULL, err);
+}
+
+int ol_layer_refetch(
+	ol_pull_state *pull, const ol_descriptor *layer, const ol_digest *diff_id, ol_error *err)
+{
+	return pull_layers(pull, layer, diff_id, err);
 }

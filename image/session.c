@@ -63,7 +63,9 @@ int ol_session_open(const ol_session_options *options, ol_session **out, ol_erro
 	session->options = *options;
 	session->run_root = ol_strdup(run_root);
 	rc = ol_store_open(
-		&(ol_store_options){ .root = root, .run_root = run_root }, &session->store, err);
+		&(ol_store_options){
+			.root = root, .run_root = run_root, .mender = options->mender },
+		&session->store, err);
 	if (rc == OL_OK)
 		rc = ol_rootless_begin(session, err);
 	if (rc < 0)

@@ -26,6 +26,8 @@ typedef struct ol_session_options {
 	int retries;       /* -1: the default */
 	ol_cancel *cancel;
 	ol_listener listener;
+	const struct ol_mender
+		*mender; /* mends the database as it is opened: store/mend.h; or NULL */
 	/* what ol_session_sync_behind starts ("/proc/self/exe"); NULL: nothing */
 	const char *program;
 	/* an ordinary user's, in words: where the ids of its user namespace come from, or why it

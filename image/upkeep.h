@@ -3,16 +3,6 @@
 #include "image/session.h"
 #include "store/gc.h"
 
-/* check: every blob, layer, index, tree, row. OL_ECORRUPT when there were faults; each was told to
- * found. */
-typedef struct ol_verify_options {
-	bool quick;
-	void (*found)(void *ctx, const ol_finding *finding);
-	void *ctx;
-} ol_verify_options;
-int ol_verify(
-	ol_session *session, const ol_verify_options *options, uint64_t *faults, ol_error *err);
-
 /* gc: what nothing reaches goes, and mounts whose users are gone. */
 int ol_collect(ol_session *session, ol_gc_result *out, ol_error *err);
 

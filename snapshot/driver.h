@@ -77,6 +77,9 @@ typedef struct ol_driver {
 	/* Compares what is mounted with the tar: for check. OL_ECORRUPT names the first path that
 	 * differs. */
 	int (*verify)(ol_store *store, const ol_layer_info *layer, ol_source *tar, ol_error *err);
+	/* Makes the index anew from the tar alone, as "index.erofs" in dir_fd: the same bytes as
+	 * when it was built. NULL for a driver without one. */
+	int (*reindex)(ol_source *tar, int dir_fd, ol_built *out, ol_error *err);
 } ol_driver;
 
 /* NULL for a name that is no driver. */

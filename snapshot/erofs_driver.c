@@ -208,6 +208,25 @@ static int erofs_verify(ol_store *store, const ol_layer_info *layer, ol_source *
 	return ol_digest_check(&layer->index_digest, &digest, err);
 }
 
+static int erofs_reindex(ol_source *tar, int dir_fd, ol_built *out, ol_error *err)
+{
+	ol_erofs_written written = { 0 };
+	ol_autofd int fd = openat(
+		dir_fd, OL_EROFS_INDEX, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
+	int rc;
+
+	if (fd < 0)
+		return ol_fail_sys(err, OL_EROFS_INDEX);
+	rc = rebuild(tar, dir_fd, fd, &written, err);
+	if (rc < 0)
+		return rc;
+	*out = (ol_built){ .driver = "erofs",
+		.leans = written.leans,
+		.disk_bytes = written.bytes,
+		.index_digest = written.digest };
+	return OL_OK;
+}
+
 const ol_driver ol_driver_erofs = {
 	.name = "erofs",
 	.keeps_blob = false,
@@ -220,4 +239,5 @@ const ol_driver ol_driver_erofs = {
 	.lower = ol_erofs_lower,
 	.root = erofs_root,
 	.verify = erofs_verify,
+	.reindex = erofs_reindex,
 };

@@ -143,6 +143,8 @@ static void check_tree(struct work *work, ol_check_task *task)
 
 	if (rc == OL_ECANCELED)
 		task->skipped = true;
+	else if (rc == OL_EUNAVAILABLE || (rc == OL_ENOTFOUND && work->checker->rows_damaged))
+		task->unproved = true;
 	else if (rc < 0)
 		is_wrong(task, err.text);
 	work->bytes += task->size;
@@ -306,7 +308,7 @@ static int take_results(struct work *work, ol_error *err)
 			break;
 		if (task->wrong)
 			tell_wrong(checker, task);
-		else
+		else if (!task->unproved)
 			tell_sound(checker, sound[count++] = task);
 		if (ol_now_ms() - told_ms >= TELL_EVERY_MS) {
 			told_ms = ol_now_ms();

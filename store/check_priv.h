@@ -13,6 +13,7 @@ typedef struct ol_checker {
 	ol_store *store; /* lent, as is options */
 	const ol_check_options *options;
 	uint64_t faults;
+	bool rows_damaged; /* what is not there may only be hidden by a damaged row */
 } ol_checker;
 
 /* Tells one fault. hint NULL: repair. */
@@ -32,7 +33,9 @@ typedef struct ol_check_task {
 	ol_row_state state;
 	bool is_layer, is_chain, of_this_boot;
 	/* set by a worker */
-	bool done, wrong, skipped;
+	bool done, wrong;
+	bool skipped;  /* interrupted */
+	bool unproved; /* what would prove it is wrong itself, and told for itself */
 	char why[160];
 } ol_check_task;
 

@@ -182,6 +182,7 @@ int ol_check_rows(ol_checker *checker, ol_error *err)
 	if (rc == OL_OK)
 		rc = list_unsound(checker->store, &unsound, err);
 	tell(checker, &unsound, "row");
+	checker->rows_damaged = unsound.count > 0;
 	if (rc == OL_OK)
 		rc = list_unreadable(checker->store, &unreadable, err);
 	tell(checker, &unreadable, "row");

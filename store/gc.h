@@ -35,7 +35,8 @@ typedef struct ol_check_options {
 	const ol_listener *listener; /* OL_EVENT_PROGRESS: bytes */
 	void (*found)(void *ctx, const ol_finding *finding);
 	/* Checks a layer's tree (the dir driver's), which the store itself knows nothing about; or
-	 * NULL. Called from several threads. */
+	 * NULL. OL_EUNAVAILABLE: the blob that it is compared with is damaged, so nothing can be
+	 * said; OL_ENOTFOUND: that is not there. Called from several threads. */
 	int (*verify_tree)(void *ctx, const ol_digest *key, bool is_chain, ol_error *err);
 	void *ctx;        /* of found */
 	void *verify_ctx; /* of verify_tree */

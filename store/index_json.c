@@ -26,10 +26,10 @@
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/file.h"
+#include "base/limits.h"
+#include "store/mend.h"
 #include "store/row_priv.h"
 
-/* A row takes about 500 bytes at most, so this is more than 100,000 images. */
-#define LISTING_BYTES_MAX ((size_t)64 << 20)
 /* Up to this size (some 200 images: a millisecond) it follows each change at once. */
 #define LISTING_BYTES_SHORT ((size_t)64 << 10)
 /* Behind by this at most while changes come. */
@@ -188,7 +188,7 @@ int ol_listing_format(ol_store *store, ol_str *out, ol_error *err)
 
 int ol_listing_write(ol_store *store, bool durable, ol_error *err)
 {
-	ol_auto_str ol_str text = OL_STR(LISTING_BYTES_MAX);
+	ol_auto_str ol_str text = OL_STR(OL_LISTING_BYTES_MAX);
 	ol_autofd int lock = -1;
 	bool may = false;
 	int64_t mark = 0;
@@ -272,4 +272,17 @@ void ol_listing_settle(ol_store *store)
 	/* If this fails, the mark stays. */
 	if (must_publish(store))
 		(void)ol_listing_write(store, false, NULL);
+}
+
+int ol_store_relist(ol_store *store, bool *changed, ol_error *err)
+{
+	ol_auto_str ol_str want = OL_STR(OL_LISTING_BYTES_MAX);
+	ol_auto_buf ol_buf have = OL_BUF(OL_LISTING_BYTES_MAX);
+	int rc = ol_listing_format(store, &want, err);
+
+	if (rc < 0)
+		return ol_wrap(err, rc, "index.json");
+	*changed = ol_file_read(store->root_fd, "index.json", true, &have, NULL) < 0 ||
+		   have.size != want.size || memcmp(have.data, want.data, want.size) != 0;
+	return *changed ? ol_listing_write(store, true, err) : OL_OK;
 }

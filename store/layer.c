@@ -200,6 +200,17 @@ int ol_layer_get(
 	return rc;
 }
 
+int ol_layer_recorded(
+	ol_store *store, const ol_digest *key, bool is_chain, ol_layer_info *out, ol_error *err)
+{
+	struct row row = { 0 };
+	int rc = find_row(store, key, is_chain, &row, err);
+
+	if (rc == OL_OK)
+		*out = row.info;
+	return rc;
+}
+
 bool ol_layer_exists(ol_store *store, const ol_digest *key, bool is_chain)
 {
 	ol_autofd int fd = -1;

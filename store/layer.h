@@ -29,6 +29,10 @@ typedef struct ol_layer_info {
  * make it anew from its blob, ol_layer_put then replaces it. */
 int ol_layer_get(
 	ol_store *store, const ol_digest *key, bool is_chain, ol_layer_info *out, ol_error *err);
+/* What is recorded of it, whatever its state: for repair. OL_ENOTFOUND; OL_ECORRUPT: the row itself
+ * cannot be believed. */
+int ol_layer_recorded(
+	ol_store *store, const ol_digest *key, bool is_chain, ol_layer_info *out, ol_error *err);
 bool ol_layer_exists(ol_store *store, const ol_digest *key, bool is_chain);
 /* Publishes name in dir_fd (a file becomes index.erofs, a directory fs/) as the layer's, and writes
  * the row. There already: OL_OK, ours goes. OL_EINVAL: text that is not printable ASCII, or numbers

@@ -33,11 +33,15 @@ typedef struct ol_mender {
 bool ol_store_is_rebuilding(ol_store *store);
 /* All is made again that could be: the store is everybody's. Publishes index.json. */
 int ol_store_rebuilt(ol_store *store, ol_error *err);
-/* Rows of names that are not there yet, one transaction; index.json stays as it is. *added (or
- * NULL): how many. */
+/* Rows of names that are not there yet, one transaction (on disk with ol_store_rebuilt); index.json
+ * stays as it is. *added (or NULL): how many. */
 int ol_name_restore(
 	ol_store *store, const ol_name_info *infos, size_t count, size_t *added, ol_error *err);
 /* A damaged blob or layer that nothing needs: its row and its files go. OL_ENOTFOUND; OL_EBUSY: it
  * is not damaged. */
 int ol_blob_forget(ol_store *store, const ol_digest *digest, ol_error *err);
 int ol_layer_forget(ol_store *store, const ol_digest *key, bool is_chain, ol_error *err);
+/* Edges whose parent is gone. *count (or NULL): how many went. */
+int ol_edges_prune(ol_store *store, int64_t *count, ol_error *err);
+/* Publishes index.json if it is not what the rows of names give. */
+int ol_store_relist(ol_store *store, bool *changed, ol_error *err);

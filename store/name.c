@@ -297,7 +297,7 @@ int ol_name_restore(
 {
 	ol_auto_txn ol_txn txn = { 0 };
 	size_t done = 0;
-	int rc = ol_txn_begin(store, true, &txn, err);
+	int rc = ol_txn_begin(store, false, &txn, err);
 
 	for (size_t i = 0; rc == OL_OK && i < count; i++)
 		rc = restore(txn.db, &infos[i], &done, err);
