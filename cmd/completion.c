@@ -63,7 +63,7 @@ static const ol_option **all_options(const ol_command *command, size_t *count)
 static const char list_images[] =
 	"orlop images --format '{{.Repository}}:{{.Tag}}' 2>/dev/null | grep -v '<none>'";
 static const char list_containers[] = "orlop ps --all --format '{{.Names}}' 2>/dev/null";
-static const char list_mounts[] = "orlop mount --format '{{.Target}}' 2>/dev/null";
+static const char list_mounts[] = "orlop mounts -q 2>/dev/null";
 
 static void add_helpers(ol_str *out)
 {

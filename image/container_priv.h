@@ -50,3 +50,5 @@ int ol_mount_image(ol_session *session, const ol_image *image, const ol_expose_o
 /* Unmounts, and forgets all of it unless it was written into and remove is not asked for. */
 int ol_unmount_image(ol_session *session, const ol_mount_info *info, ol_mount_state state,
 	bool remove, ol_error *err);
+/* Whether its upper holds anything; when in doubt it does. */
+bool ol_mount_was_written(ol_session *session, const ol_mount_info *info);

@@ -110,8 +110,7 @@ int ol_mount_image(ol_session *session, const ol_image *image, const ol_expose_o
 	return OL_OK;
 }
 
-/* Whether an upper holds anything; when in doubt it does. */
-static bool was_written(ol_session *session, const ol_mount_info *info)
+bool ol_mount_was_written(ol_session *session, const ol_mount_info *info)
 {
 	ol_autofree char *upper = ol_text("containers/%s/upper", info->id);
 
@@ -144,7 +143,7 @@ int ol_unmount_image(ol_session *session, const ol_mount_info *info, ol_mount_st
 
 	if (rc < 0)
 		return rc;
-	if (remove || info->bundle || !was_written(session, info)) {
+	if (remove || info->bundle || !ol_mount_was_written(session, info)) {
 		rc = forget(session, info, err);
 	} else {
 		kept.users = 0;
@@ -262,7 +261,7 @@ static int expose_over(const struct exposing *x, ol_mount_info *info, ol_error *
 	case OL_MOUNT_GONE:
 		break;
 	}
-	if (was_written(x->session, info)) {
+	if (ol_mount_was_written(x->session, info)) {
 		if (!x->options->writable || !ol_digest_eq(&info->config, &x->image->config_digest))
 			return fail_other(info, state, err);
 		return go_on(x, info, err);
@@ -365,7 +364,7 @@ static int end_use(ol_session *session, const ol_mount_info *info,
 	if (state == OL_MOUNT_ELSEWHERE && !options->force)
 		return fail_elsewhere(info, err);
 	if (state == OL_MOUNT_UNMOUNTED && !options->remove && !options->force &&
-		was_written(session, info)) {
+		ol_mount_was_written(session, info)) {
 		ol_fail(err, OL_EINVAL, "%.300s is unmounted already", info->target);
 		return ol_hint(err, OL_EINVAL, "what was written is kept: --rm removes it");
 	}
@@ -393,61 +392,4 @@ int ol_unexpose(ol_session *session, const char *name, const ol_unexpose_options
 	rc = end_use(session, &info, options, left, err);
 	ol_mount_info_done(&info);
 	return rc;
-}
-
-struct listing {
-	ol_session *session;
-	ol_mount_view view; /* opened for the first mount: most stores have none */
-	bool opened;
-	int (*call)(void *ctx, const ol_mount_info *info, ol_mount_state state, ol_error *err);
-	void *ctx;
-};
-
-static int list_one(void *ctx, const ol_mount_info *info, ol_error *err)
-{
-	struct listing *listing = ctx;
-
-	if (!listing->opened) {
-		int rc = ol_mount_view_open(listing->session->store, &listing->view, err);
-
-		if (rc < 0)
-			return rc;
-		listing->opened = true;
-	}
-	return listing->call(listing->ctx, info, ol_mount_view_state(&listing->view, info), err);
-}
-
-int ol_list_mounts(ol_session *session,
-	int (*call)(void *ctx, const ol_mount_info *info, ol_mount_state state, ol_error *err),
-	void *ctx, ol_error *err)
-{
-	struct listing listing = { .session = session, .call = call, .ctx = ctx };
-	int rc = ol_mount_each(session->store, list_one, &listing, err);
-
-	if (listing.opened)
-		ol_mount_view_done(&listing.view);
-	return rc;
-}
-
-static int sweep_one(void *ctx, const ol_mount_info *info, ol_mount_state state, ol_error *err)
-{
-	ol_session *session = ctx;
-
-	if ((state != OL_MOUNT_GONE && state != OL_MOUNT_UNMOUNTED) || was_written(session, info))
-		return OL_OK;
-	return ol_unmount_image(session, info, state, true, err);
-}
-
-int ol_sweep_mounts(ol_session *session, ol_error *err)
-{
-	ol_autofd int lock = -1;
-	int rc = ol_mounts_lock(session->store, false, &lock, err);
-
-	if (rc == OL_OK)
-		rc = ol_list_mounts(session, sweep_one, session, err);
-	if (rc == OL_EBUSY)
-		rc = OL_OK; /* they come and go: those who do that sweep too */
-	ol_fd_p(&lock);
-	lock = -1;
-	return rc < 0 ? rc : ol_rootfs_sweep(session->store, err);
 }

@@ -54,6 +54,27 @@ reboot() {
 	no_mounts_left
 }
 
+@test "mounts that come and go at once are counted" {
+	local path pids=() i
+	path=$(orlop mount "$IMAGE")
+	for i in $(seq 8); do
+		orlop mount "$IMAGE" >/dev/null 3>&- &
+		pids+=($!)
+		orlop gc >/dev/null 3>&- &
+		pids+=($!)
+	done
+	for i in "${pids[@]}"; do wait "$i"; done
+	[ "$(mounts '{{.Users}} {{.State}}')" = "9 mounted" ]
+	pids=()
+	for i in $(seq 9); do
+		orlop umount "$path" >/dev/null 2>&1 3>&- &
+		pids+=($!)
+	done
+	for i in "${pids[@]}"; do wait "$i"; done
+	[ -z "$(orlop mounts -q)" ]
+	no_mounts_left
+}
+
 @test "umount --force and --all end it for everybody" {
 	orlop mount "$IMAGE" "$DIR"
 	orlop mount "$IMAGE" "$DIR"
@@ -181,7 +202,9 @@ reboot() {
 @test "gc unmounts layers that nobody uses any more" {
 	orlop mount "$IMAGE" "$DIR"
 	umount "$DIR"
+	mkdir -p "$(echo "$ORLOP_RUN"/*)/mounts/of-a-mount-that-was-killed"
 	orlop gc
+	[ -z "$(ls "$ORLOP_RUN"/*/mounts)" ]
 	[ -z "$(orlop mounts -q)" ]
 	[ -z "$(ls "$ORLOP_RUN"/*/layers)" ]
 	no_mounts_left
