@@ -36,6 +36,7 @@ const ol_command *const *ol_commands(void)
 		&ol_command_auth,
 		&ol_command_check,
 		&ol_command_df,
+		&ol_command_prune,
 		&ol_command_gc,
 		&ol_command_info,
 		&ol_command_version,

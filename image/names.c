@@ -203,12 +203,10 @@ static int drop(const struct removal *removal, const ol_image *image, const stru
 		rc = OL_OK;
 	if (rc == OL_OK && owners->gone)
 		rc = ol_sweep_mounts(session, err);
-	if (rc == OL_OK)
+	if (rc == OL_OK && !removal->options->gc_follows)
 		rc = ol_gc_image(session->store, &image->root, session->options.cancel, &gone, err);
 	if (rc == OL_OK)
 		say(removal, false, ol_digest_format(&image->config_digest).text);
-	if (rc == OL_OK && removal->options->reclaimed)
-		*removal->options->reclaimed += gone.bytes;
 	return rc;
 }
 

@@ -13,8 +13,8 @@ typedef struct ol_removed {
 	const char *text;
 } ol_removed;
 typedef struct ol_remove_options {
-	bool force;          /* also with several names, containers made from it, or a pin */
-	uint64_t *reclaimed; /* lent, or NULL: what went is added, in bytes on disk */
+	bool force;      /* also with several names, containers made from it, or a pin */
+	bool gc_follows; /* what only the image needed is left to a collection of all */
 } ol_remove_options;
 /* By name: removes that name, and the image if it was the last. By ID: refuses when it has several
  * names unless force. OL_EBUSY when a container uses it or it is pinned, unless force. */
