@@ -1,5 +1,6 @@
 orlop_test(idmap orlop_base)
 orlop_fuzz(idmap orlop_base)
+orlop_test(idmap_option orlop_cmd)
 orlop_test(mountinfo orlop_snapshot)
 orlop_fuzz(mountinfo orlop_snapshot)
 if(TARGET orlop)

@@ -1,6 +1,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -331,10 +332,53 @@ static void the_files_of_etc_are_written(void **state)
 	box_done(&b);
 }
 
+static void an_id_map_asks_for_a_user_namespace(void **state)
+{
+	static const wanted list[] = {
+		{ "linux.namespaces.0", "{\"type\":\"user\"}" },
+		{ "linux.uidMappings", "[{\"containerID\":0,\"hostID\":100000,\"size\":10}]" },
+		{ "linux.gidMappings",
+			"[{\"containerID\":0,\"hostID\":5,\"size\":2},{\"containerID\":8,"
+			"\"hostID\":50,\"size\":1}]" },
+		{ "linux.sysctl.net.ipv4.ping_group_range", "-" }, /* its name has dots */
+		{ "mounts.2.options", /* without gid=5, which has no place */
+			"[\"nosuid\",\"noexec\",\"newinstance\",\"ptmxmode=0666\",\"mode=0620\"]" },
+		{ NULL, NULL },
+	};
+	static const struct {
+		const char *map, *user, *said;
+	} refused[] = {
+		{ "0:100000:7", "7:0", "no place for user 7" },
+		{ "0:100000:8:0:5:8", "7:8", "no place for group 8" },
+		{ "1:100000:8", "7:8", "no place for user and group 0" },
+		{ "0:100000:8:1:5:8", "7:8", "no place for user and group 0" },
+	};
+	box b;
+	ol_idmap map;
+	ol_container_options options = { .idmap = &map };
+
+	(void)state;
+	box_init(&b);
+	assert_int_equal(OL_OK, ol_idmap_parse("0:100000:10:0:5:2,8:50:1", &map, NULL));
+	check_members(&b, &options, list);
+	OL_EACH (refused, r) {
+		ol_bundle *bundle = NULL;
+		ol_error err = { 0 };
+
+		options.user = r->user;
+		assert_int_equal(OL_OK, ol_idmap_parse(r->map, &map, NULL));
+		CHECK_INT(r->map, OL_EINVAL, make(&b, &options, &bundle, &err));
+		if (!strstr(err.text, r->said))
+			CHECK_STR(r->map, r->said, err.text);
+	}
+	box_done(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_defaults_are_dockers),
+		cmocka_unit_test(an_id_map_asks_for_a_user_namespace),
 		cmocka_unit_test(each_flag_shows),
 		cmocka_unit_test(privileged_hides_nothing),
 		cmocka_unit_test(the_command_is_put_together_as_the_spec_says),

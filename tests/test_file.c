@@ -126,6 +126,20 @@ static void a_lock_is_held_by_one(void **state)
 	CHECK_INT("second", OL_EBUSY, ol_flock(two, true, false, NULL));
 }
 
+static void a_folder_is_empty_or_not(void **state)
+{
+	const struct place *place = *state;
+
+	assert_int_equal(0, mkdirat(place->fd, "none", 0755));
+	assert_int_equal(0, mkdirat(place->fd, "some", 0755));
+	assert_int_equal(0, mkdirat(place->fd, "some/.hidden", 0755));
+	assert_int_equal(0, symlinkat("none", place->fd, "link"));
+	CHECK_INT("empty", true, ol_dir_is_empty(place->fd, "none"));
+	CHECK_INT("not empty", false, ol_dir_is_empty(place->fd, "some"));
+	CHECK_INT("not there", true, ol_dir_is_empty(place->fd, "missing"));
+	CHECK_INT("no folder", false, ol_dir_is_empty(place->fd, "link"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -136,6 +150,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_tree_of_any_depth_is_removed, setup, teardown),
 		cmocka_unit_test_setup_teardown(removal_follows_no_link, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_lock_is_held_by_one, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_folder_is_empty_or_not, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
