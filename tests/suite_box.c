@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "base/file.h"
+#include "base/userns.h"
 #include "snapshot/layer_mount.h"
 #include "snapshot/unpack.h"
 #include "store/blob.h"
@@ -50,6 +51,7 @@ suite_box *suite_begin(void **state)
 	ol_error err = { 0 };
 
 	run->box = box;
+	box->userxattr = ol_userns_is_inside();
 	(void)snprintf(
 		box->dir, sizeof box->dir, "%.40s/orlop-suite-XXXXXX", tmp ? tmp : "/var/tmp");
 	assert_non_null(mkdtemp(box->dir));

@@ -15,9 +15,19 @@
 
 #include "base/alloc.h"
 #include "base/file.h"
+#include "base/userns.h"
 #include "tests/layer_recipe.h"
 #include "tests/suite_box.h"
 #include "tests/suite_images.h"
+
+static const char *suite_tree(const suite_run *run)
+{
+	if (ol_userns_is_inside())
+		OL_EACH (users_trees, u)
+			if (strcmp(u->name, run->image->name) == 0)
+				return u->tree;
+	return run->image->tree;
+}
 
 static void show_image(suite_box *box, const suite_run *run, bool writable, bool old_mount)
 {
@@ -27,7 +37,7 @@ static void show_image(suite_box *box, const suite_run *run, bool writable, bool
 	options.writable = writable;
 	options.old_mount = old_mount;
 	suite_mount(box, &options);
-	suite_check_tree(run->image->name, run->image->tree, box->target);
+	suite_check_tree(run->image->name, suite_tree(run), box->target);
 	suite_unmount(box, USER_A);
 	suite_state_remove(box, USER_A);
 }
@@ -225,7 +235,7 @@ static void layers_of_all_drivers_stack(void **state)
 			suite_add(box, drivers[(i + first) % 2], run->image->layers[i]);
 		options = suite_options(box, USER_A, state_fd);
 		suite_mount(box, &options);
-		suite_check_tree(run->image->name, run->image->tree, box->target);
+		suite_check_tree(run->image->name, suite_tree(run), box->target);
 		suite_unmount(box, USER_A);
 		(void)suite_end(state);
 	}

@@ -198,3 +198,35 @@ static const struct image images[] = {
 		"a f 0644 0:0 1 x\n"
 		"b f 0644 0:0 3 y\n" },
 };
+
+/* What an ordinary user with the ids 0 to 65536 has of some of them: no device nodes, nobody above,
+ * no trusted xattrs. */
+static const struct {
+	const char *name, *tree;
+} users_trees[] = {
+	{ "all_types_of_files", ". d 0751 1:2 1000\n"
+				"dir d 1777 0:0 1001.500000000\n"
+				"dir/empty f 0644 0:0 1002 -\n"
+				"dir/file f 4755 1000:1000 1003.000000001 hello\n"
+				"dir/large f 0600 0:0 1004 {a*300000}\n"
+				"dir/link l 0777 0:0 1005 ../some/where\n"
+				"dir/hard h - - - dir/file\n"
+				"dev d 0755 0:0 1006\n"
+				"dev/null f 0666 0:0 1007 -\n"
+				"dev/sda f 0660 0:6 1008 -\n"
+				"dev/pipe p 0600 0:0 1009\n"
+				"ids f 2755 0:0 1010 ids\n" },
+	{ "xattrs_and_their_empty_values",
+		". d 0755 0:0 1 - user.root=yes\n"
+		"f f 0644 0:0 1 x user.a=1 user.bytes=0x00ff0a user.empty=\n"
+		"d d 0755 0:0 1 - user.d=3\n"
+		"ping f 0755 0:0 1 x "
+		"security.capability=0x0100000200200000000000000000000000000000\n" },
+	{ "one_type_replaces_another", ". d 0755 0:0 1\n"
+				       "dir-to-file f 0644 0:0 2 now\n"
+				       "dir-to-link l 0777 0:0 2 elsewhere\n"
+				       "file-to-dir d 0755 0:0 2\n"
+				       "file-to-dir/in f 0644 0:0 2 y\n"
+				       "link-to-dir d 0755 0:0 2\n"
+				       "file-to-device f 0600 0:0 2 -\n" },
+};

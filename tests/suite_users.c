@@ -242,8 +242,8 @@ static int mount_and_die(suite_box *box)
 /* containers/<id>/ on an overlay, which takes no upper of another. */
 static int state_open_on_overlay(suite_box *box)
 {
-	ol_autofree char *data =
-		ol_text("lowerdir=%s/l,upperdir=%s/u,workdir=%s/w", box->dir, box->dir, box->dir);
+	ol_autofree char *data = ol_text("lowerdir=%s/l,upperdir=%s/u,workdir=%s/w%s", box->dir,
+		box->dir, box->dir, box->userxattr ? ",userxattr" : "");
 	ol_autofree char *path = suite_path(box, "root/containers/" USER_A);
 	static const char *const names[] = { "l", "u", "w" };
 

@@ -549,3 +549,15 @@ remove_and_pull() {
 	user ranged pull -q shortly
 	as ranged rm -r .config
 }
+
+@test "the suite of the layer drivers passes in the namespace" {
+	local suite
+	suite=$(dirname "$ORLOP")/tests/suite_driver
+	[ -x "$suite" ] || skip "no suite_driver beside $ORLOP"
+	install -m 755 "$suite" "$WORK/suite_driver"
+	as ranged mkdir suite
+	check as ranged env TMPDIR="$WORK/ranged/suite" "$WORK/orlop" unshare "$WORK/suite_driver"
+	[ "$status" -eq 0 ]
+	grep '^# skip' <<< "$output" | sort -u >&3
+	user ranged unshare rm -r suite
+}
