@@ -71,6 +71,7 @@ static int run(ol_context *ctx, ol_error *err)
 		.platforms = platforms,
 		.all_platforms = ol_args_flag(ctx->args, "all-platforms"),
 		.keep_blobs = ol_args_flag(ctx->args, "keep-blobs"),
+		.pin = ol_args_flag(ctx->args, "pin"),
 		.durable = ol_args_flag(ctx->args, "durable"),
 	};
 	ol_pull_result result = { 0 };
@@ -110,6 +111,7 @@ static const ol_option options[] = {
 	{ .name = "keep-blobs",
 		.kind = OL_OPTION_FLAG,
 		.help = "Keep the layers as the registry has them too, compressed" },
+	{ .name = "pin", .kind = OL_OPTION_FLAG, .help = "Never prune the image" },
 	{ .name = "durable",
 		.kind = OL_OPTION_FLAG,
 		.help = "Return when all of it is on disk, not only written" },

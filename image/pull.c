@@ -288,7 +288,10 @@ static int keep(ol_pull_state *pull, ol_error *err)
 	const ol_ref_string name = ol_ref_format(&pull->ref), repo = ol_ref_name(&pull->ref);
 
 	return ol_incoming_keep(&pull->incoming,
-		&(ol_keep_as){ .name = by_digest ? "" : name.text, .repo = repo.text }, err);
+		&(ol_keep_as){ .name = by_digest ? "" : name.text,
+			.repo = repo.text,
+			.pinned = pull->options->pin },
+		err);
 }
 
 /* The steps of the story, between begin and done. */

@@ -9,6 +9,7 @@ typedef struct ol_pull_options {
 	size_t platform_count;
 	bool all_platforms;
 	bool keep_blobs; /* --keep-blobs: the compressed layers too */
+	bool pin;        /* --pin: never pruned */
 	/* --durable: fsynced before return; else the caller syncs behind
 	 * (ol_session_sync_behind) */
 	bool durable;

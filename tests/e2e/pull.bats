@@ -76,6 +76,13 @@ teardown() { store_remove; }
 	[ "$output" = "$REGISTRY/busybox@$digest" ]
 }
 
+@test "what is pulled with --pin is pinned, and a later pull leaves it so" {
+	orlop pull -q --pin "$REGISTRY/busybox"
+	orlop pull -q "$REGISTRY/busybox"
+	check orlop images --filter pinned=true --format '{{.Repository}}'
+	[ "$output" = "$REGISTRY/busybox" ]
+}
+
 @test "what is not there is named, and nothing is kept" {
 	check orlop pull "$REGISTRY/nothing:here"
 	[ "$status" -eq 1 ]
