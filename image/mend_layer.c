@@ -118,7 +118,7 @@ static int unpack_local(struct layer_mend *self, const ol_digest *source, ol_err
 		.blob = *source, .diff_id = self->diff_id, .cancel = session->options.cancel
 	};
 	ol_unpacked unpacked = { 0 };
-	ol_blob_info info;
+	ol_blob_info info = { 0 };
 	ol_reader *reader;
 	int fd = -1, rc = choose_driver(self, &options.driver, err);
 

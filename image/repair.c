@@ -60,6 +60,7 @@ void ol_mend_tell(
 		return;
 	item->told = true;
 	va_start(ap, fmt);
+	/* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): clang 14 loses sight of va_start */
 	(void)vsnprintf(how, sizeof how, fmt, ap);
 	va_end(ap);
 	(void)snprintf(what, sizeof what, "%s %s", kind, ol_digest_format(digest).text);

@@ -17,6 +17,7 @@ void ol_mended_tell(const ol_mender *mender, bool mended, const char *what, cons
 	va_list ap;
 
 	va_start(ap, fmt);
+	/* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): clang 14 loses sight of va_start */
 	(void)vsnprintf(how, sizeof how, fmt, ap);
 	va_end(ap);
 	if (mender && mender->told)
@@ -201,30 +202,39 @@ static int renew_facts(ol_db *db, ol_error *err)
 				"");
 }
 
-static int mend_row(ol_store *store, ol_db *db, const ol_mender *mender, const ol_table *table,
-	const ol_row *row, bool *lost, ol_error *err)
+struct mending {
+	ol_store *store; /* lent, as is all else */
+	ol_db *db;
+	const ol_mender *mender;
+	bool *lost;
+};
+
+static int mend_row(
+	const struct mending *self, const ol_table *table, const ol_row *row, ol_error *err)
 {
 	ol_autofree char *what = ol_text("row of %s for %s", table->name, row->key);
 	ol_flip flip = { 0 };
 	int rc;
 
 	if (ol_row_find_flip(table, row, &flip)) {
-		rc = restore_row(db, table, row, &flip, err);
+		rc = restore_row(self->db, table, row, &flip, err);
 		if (rc == OL_OK)
-			ol_mended_tell(mender, true, what, "one bit was wrong and is right again");
+			ol_mended_tell(
+				self->mender, true, what, "one bit was wrong and is right again");
 		if (rc != OL_EEXISTS)
 			return rc;
-		ol_mended_tell(mender, true, what, "removed: it was written anew since");
-		return delete_row(db, table, row, err);
+		ol_mended_tell(self->mender, true, what, "removed: it was written anew since");
+		return delete_row(self->db, table, row, err);
 	}
-	rc = delete_row(db, table, row, err);
-	if (rc == OL_OK && ol_row_give_up(store, mender, table, row))
-		*lost = true;
+	rc = delete_row(self->db, table, row, err);
+	if (rc == OL_OK && ol_row_give_up(self->store, self->mender, table, row))
+		*self->lost = true;
 	return rc;
 }
 
 int ol_rows_mend(ol_store *store, ol_txn *txn, const ol_mender *mender, bool *lost, ol_error *err)
 {
+	const struct mending self = { store, txn->db, mender, lost };
 	int rc = OL_OK;
 
 	for (size_t t = 0; rc == OL_OK && t < OL_TABLE_COUNT; t++) {
@@ -232,8 +242,7 @@ int ol_rows_mend(ol_store *store, ol_txn *txn, const ol_mender *mender, bool *lo
 
 		rc = ol_rows_read(txn->db, &ol_tables[t], OL_ROWS_UNSOUND, &rows, err);
 		for (size_t i = 0; rc == OL_OK && i < rows.count; i++)
-			rc = mend_row(
-				store, txn->db, mender, &ol_tables[t], &rows.list[i], lost, err);
+			rc = mend_row(&self, &ol_tables[t], &rows.list[i], err);
 	}
 	if (rc == OL_OK)
 		rc = renew_facts(txn->db, err);
