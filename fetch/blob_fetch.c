@@ -497,7 +497,7 @@ static void aim(struct plan *plan, const ol_way *way)
 	plan->rc = OL_OK;
 	plan->fault = (ol_fault){ 0 };
 	atomic_store(&plan->stop, false);
-	for (size_t i = 0; i < plan->count; i++)
+	for (size_t i = 0; plan->pieces && i < plan->count; i++)
 		plan->pieces[i].worker = NOBODY;
 }
 
@@ -534,7 +534,7 @@ static int walk_endpoints(struct plan *plan, ol_walk *walk, ol_error *err)
 	while (ol_walk_next(walk)) {
 		int rc;
 
-		if (!plan->pieces)
+		if (!plan->requests_left)
 			make_pieces(plan, connections_to(plan->registry, walk->way->host));
 		aim(plan, walk->way);
 		rc = take_turn(plan, ol_walk_patience(walk));

@@ -193,7 +193,7 @@ static int add_location(const ol_registry_rule *rule, const char *location, bool
 	const ol_ref *ref, ol_endpoints *out, ol_error *err)
 {
 	ol_endpoint *endpoint = &out->list[out->count++];
-	ol_auto_str ol_str name = OL_STR(2 * OL_REF_TEXT_MAX);
+	ol_auto_str ol_str name = OL_STR((size_t)2 * OL_REF_TEXT_MAX);
 	const char *slash, *text;
 
 	ol_registry_rule_rewrite(rule, location, ref, &name);

@@ -1,5 +1,6 @@
 #include "fetch/hosts_toml.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <string.h>
 #include <strings.h>
@@ -336,6 +337,7 @@ static void set_namespace(const struct reading *r, ol_endpoint *endpoint)
 	const char *itself = NULL;
 
 	(void)ol_endpoint_host(ol_view_of(r->domain), OL_TRANSPORT_TRY, r->arena, &itself);
+	assert(endpoint->host);
 	if (!itself || strcmp(itself, endpoint->host) != 0)
 		endpoint->ns = ol_arena_strdup(r->arena, r->domain);
 }

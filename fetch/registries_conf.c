@@ -1,5 +1,6 @@
 #include "fetch/registries_conf.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -165,8 +166,11 @@ static int read_rule(ol_registries_conf *conf, const ol_toml *table, const char 
 		rc = bad(table, rule->location, "is no location: only a prefix has \"*.\"", err);
 	if (rc == OL_OK && !rule->location && (!rule->prefix || *rule->prefix != '*'))
 		rc = ol_fail(err, OL_EINVAL, "line %u: a registry has no location", rule->line);
-	if (rc == OL_OK && !rule->prefix)
+	if (rc < 0)
+		return rc;
+	if (!rule->prefix)
 		rule->prefix = rule->location;
+	assert(rule->prefix);
 	/* "*.example.com" stands for hosts, not for what is in them. */
 	if (rc == OL_OK && *rule->prefix == '*' && strchr(rule->prefix, '/'))
 		rc = bad(table, rule->prefix, "has a path behind its \"*.\"", err);

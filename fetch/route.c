@@ -416,7 +416,7 @@ bool ol_registry_blame(ol_registry *registry, const ol_ref *ref, const ol_digest
 	ol_error why = { 0 };
 	bool blamed = false;
 
-	if (ol_walk_begin(&walk, registry, ref, OL_CAN_PULL, "", NULL) < 0)
+	if (ol_walk_begin(&walk, registry, ref, OL_CAN_PULL, "", NULL) != OL_OK)
 		return false;
 	(void)ol_fail(&why, OL_ECORRUPT, "blob %s has other bytes", ol_digest_format(digest).text);
 	for (size_t i = 0; i < walk.route->endpoints.count; i++) {

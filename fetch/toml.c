@@ -40,8 +40,16 @@ int ol_toml_refuse(ol_toml_reader *r, const char *why)
 
 	while (start > 0 && r->text.data[start - 1] != '\n')
 		start--;
-	return ol_fail(r->err, OL_EINVAL, "line %u, column %zu: %s", ol_toml_line_here(r),
+	(void)ol_fail(r->err, OL_EINVAL, "line %u, column %zu: %s", ol_toml_line_here(r),
 		r->at - start + 1, why);
+	return OL_EINVAL;
+}
+
+static int too_deep(ol_toml_reader *r)
+{
+	(void)ol_fail(r->err, OL_ELIMIT, "line %u: nested deeper than %d levels",
+		ol_toml_line_here(r), OL_TOML_DEPTH_MAX);
+	return OL_ELIMIT;
 }
 
 static uint32_t hash_of(const char *key)
@@ -68,8 +76,10 @@ static int add(ol_toml_reader *r, ol_toml *parent, const char *key, ol_toml **ou
 {
 	ol_toml *value;
 
-	if (++r->values > OL_TOML_VALUES_MAX)
-		return ol_fail(r->err, OL_ELIMIT, "more than %d values", OL_TOML_VALUES_MAX);
+	if (++r->values > OL_TOML_VALUES_MAX) {
+		(void)ol_fail(r->err, OL_ELIMIT, "more than %d values", OL_TOML_VALUES_MAX);
+		return OL_ELIMIT;
+	}
 	value = ol_arena_alloc(r->arena, sizeof *value);
 	value->key = key;
 	value->hash = key ? hash_of(key) : 0;
@@ -176,8 +186,7 @@ static int read_path(ol_toml_reader *r, struct path *path)
 		int rc;
 
 		if (path->count + r->depth >= OL_TOML_DEPTH_MAX)
-			return ol_fail(r->err, OL_ELIMIT, "line %u: nested deeper than %d levels",
-				ol_toml_line_here(r), OL_TOML_DEPTH_MAX);
+			return too_deep(r);
 		skip_blanks(r);
 		rc = read_part(r, &path->parts[path->count++]);
 		if (rc < 0)
@@ -194,7 +203,7 @@ static int read_value(ol_toml_reader *r, ol_toml *value);
 /* key = value, into table or what its dots lead to. */
 static int read_pair(ol_toml_reader *r, ol_toml *table)
 {
-	struct path path;
+	struct path path = { 0 };
 	ol_toml *value;
 	int rc = read_path(r, &path);
 
@@ -289,8 +298,7 @@ static int read_value(ol_toml_reader *r, ol_toml *value)
 	if (c != '[' && c != '{')
 		return ol_toml_read_scalar(r, value);
 	if (++r->depth >= OL_TOML_DEPTH_MAX)
-		return ol_fail(r->err, OL_ELIMIT, "line %u: nested deeper than %d levels",
-			ol_toml_line_here(r), OL_TOML_DEPTH_MAX);
+		return too_deep(r);
 	rc = c == '[' ? read_array(r, value) : read_inline(r, value);
 	r->depth--;
 	return rc;
@@ -350,7 +358,7 @@ static int open_element(ol_toml_reader *r, ol_toml *parent, const char *key, ol_
 static int read_header(ol_toml_reader *r, ol_toml *root, ol_toml **out)
 {
 	const bool element = ol_toml_sees(r, "[[");
-	struct path path;
+	struct path path = { 0 };
 	ol_toml *parent = root;
 	int rc;
 
