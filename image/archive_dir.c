@@ -73,7 +73,7 @@ static int dir_add(ol_archive_writer *writer, const char *path, uint64_t size, o
 	struct dir_archive *archive = (struct dir_archive *)writer;
 	const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
 	ol_auto(ol_output_free) ol_output *output = NULL;
-	int parent_fd, rc = open_parent(archive, path, &parent_fd, err);
+	int parent_fd = -1, rc = open_parent(archive, path, &parent_fd, err);
 
 	if (rc < 0)
 		return rc;

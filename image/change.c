@@ -213,21 +213,34 @@ static bool parse_port(ol_view text, unsigned *out)
 	return value <= 65535;
 }
 
+static bool is_protocol(const char *text)
+{
+	static const char *const protocols[] = { "tcp", "udp", "sctp" };
+
+	for (size_t i = 0; i < sizeof protocols / sizeof protocols[0]; i++)
+		if (strcasecmp(text, protocols[i]) == 0)
+			return true;
+	return false;
+}
+
+/* "80", "8000-8010". */
+static bool parse_range(ol_view text, unsigned *first, unsigned *last)
+{
+	const char *dash = memchr(text.data, '-', text.size);
+	ol_view from = { text.data, dash ? (size_t)(dash - text.data) : text.size };
+	ol_view to = dash ? ol_view_from(dash + 1, text.size - from.size - 1) : from;
+
+	return parse_port(from, first) && parse_port(to, last) && *first <= *last;
+}
+
 /* "80", "53/udp", "8000-8010/tcp". */
 static int expose(const char *text, ol_json *ports, ol_error *err)
 {
-	static const char *const protocols[] = { "tcp", "udp", "sctp" };
 	const char *slash = strchr(text, '/'), *protocol = slash ? slash + 1 : "tcp";
 	ol_view range = { text, slash ? (size_t)(slash - text) : strlen(text) };
-	const char *dash = memchr(range.data, '-', range.size);
-	ol_view from = { range.data, dash ? (size_t)(dash - range.data) : range.size };
-	ol_view to = dash ? ol_view_from(dash + 1, range.size - from.size - 1) : from;
-	unsigned first, last;
-	bool known = false;
+	unsigned first = 0, last = 0;
 
-	for (size_t i = 0; i < sizeof protocols / sizeof protocols[0]; i++)
-		known = known || strcasecmp(protocol, protocols[i]) == 0;
-	if (!known || !parse_port(from, &first) || !parse_port(to, &last) || first > last)
+	if (!is_protocol(protocol) || !parse_range(range, &first, &last))
 		return ol_fail(err, OL_EINVAL, "Invalid containerPort: %.100s", text);
 	for (unsigned port = first; port <= last; port++) {
 		ol_autofree char *key = ol_text("%u/%s", port, protocol);

@@ -118,13 +118,11 @@ static bool put_name(char *block, ol_view name)
 
 static void seal(char *block, char type)
 {
+	static const char magic[8] = { 'u', 's', 't', 'a', 'r', '\0', '0', '0' };
 	unsigned sum = 0;
 
 	block[OL_TAR_TYPE_AT] = type;
-	memcpy(block + 257,
-		"ustar\0"
-		"00",
-		8);
+	memcpy(block + 257, magic, sizeof magic);
 	memset(block + OL_TAR_CHECKSUM.at, ' ', OL_TAR_CHECKSUM.size);
 	for (size_t i = 0; i < OL_TAR_BLOCK_BYTES; i++)
 		sum += (unsigned char)block[i];
@@ -377,5 +375,5 @@ int ol_tar_writer_finish(ol_tar_writer *writer, ol_error *err)
 	if (writer->left)
 		return ol_fail(err, OL_EINVAL, "the tar ends %llu bytes too early",
 			(unsigned long long)writer->left);
-	return pad(writer, 2 * OL_TAR_BLOCK_BYTES, err);
+	return pad(writer, (uint64_t)2 * OL_TAR_BLOCK_BYTES, err);
 }
