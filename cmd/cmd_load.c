@@ -1,34 +1,9 @@
 #include <malloc.h>
 
-#include "base/alloc.h"
 #include "cmd/commands.h"
+#include "cmd/platforms.h"
 #include "cmd/pull_options.h"
 #include "image/load.h"
-
-#define PLATFORMS_MAX 32
-
-/* --platform, as often as it was given, each a list. */
-static int platforms_of(ol_context *ctx, ol_platform *out, size_t *count, ol_error *err)
-{
-	*count = 0;
-	for (const char *const *lists = ol_args_list(ctx->args, "platform"); *lists; lists++)
-		for (const char *at = *lists;; at++) {
-			const size_t size = strcspn(at, ",");
-			ol_autofree char *text = ol_strndup(at, size);
-			int rc;
-
-			if (*count == PLATFORMS_MAX)
-				return ol_fail(
-					err, OL_ELIMIT, "more than %d platforms", PLATFORMS_MAX);
-			rc = ol_platform_parse(text, &out[(*count)++], err);
-			if (rc < 0)
-				return rc;
-			at += size;
-			if (!*at)
-				break;
-		}
-	return OL_OK;
-}
 
 /* Docker's words, one line for each name. */
 static void tell(void *arg, const ol_loaded *loaded)
@@ -57,7 +32,7 @@ static void tell(void *arg, const ol_loaded *loaded)
 static int run(ol_context *ctx, ol_error *err)
 {
 	const char *word = ol_args_word(ctx->args, 0), *input = ol_args_text(ctx->args, "input");
-	ol_platform platforms[PLATFORMS_MAX];
+	ol_platform platforms[OL_PLATFORMS_MAX];
 	ol_load_options options = {
 		.input = input ? input : word,
 		.platforms = platforms,
@@ -65,7 +40,8 @@ static int run(ol_context *ctx, ol_error *err)
 		.pin = ol_args_flag(ctx->args, "pin"),
 	};
 	ol_session *session = NULL;
-	int rc = platforms_of(ctx, platforms, &options.platform_count, err);
+	int rc = ol_platforms_parse(
+		ol_args_list(ctx->args, "platform"), platforms, &options.platform_count, err);
 
 	if (rc < 0)
 		return rc;
@@ -75,8 +51,8 @@ static int run(ol_context *ctx, ol_error *err)
 		(void)ol_fail(err, OL_EINVAL, "standard input is a terminal, not an archive");
 		return ol_hint(err, OL_EINVAL, "name the archive: orlop load -i FILE");
 	}
-	/* Each thread would reserve 64 MiB of addresses for what it allocates, which is little: with
-	 * them an archive cannot be loaded where addresses are few (ulimit -v). */
+	/* Each thread would reserve 64 MiB of addresses for what it allocates, which is little:
+	 * with them an archive cannot be loaded where addresses are few (ulimit -v). */
 	(void)mallopt(M_ARENA_MAX, 1);
 	rc = ol_context_session(ctx, &session, err);
 	return rc < 0 ? rc : ol_load(session, &options, tell, ctx, err);
