@@ -215,27 +215,17 @@ static int make_config(const struct importing *import, ol_json **out, ol_error *
 	return OL_OK;
 }
 
-static ol_json *descriptor_json(const char *media_type, const ol_digest *digest, uint64_t size)
-{
-	ol_json *json = ol_json_object();
-
-	ol_json_set_text(json, "mediaType", media_type);
-	ol_json_set_text(json, "digest", ol_digest_format(digest).text);
-	ol_json_set_int(json, "size", (int64_t)size);
-	return json;
-}
-
 static ol_json *make_manifest(
 	const struct importing *import, const ol_digest *config, uint64_t config_size)
 {
 	const ol_layer_taken *layer = &import->layer;
 	ol_json *json = ol_json_object(), *layers = ol_json_array();
 
-	ol_json_push(layers, descriptor_json(ol_media_oci_layer(layer->compression), &layer->blob,
-				     layer->blob_size));
+	ol_json_push(layers, ol_descriptor_json(ol_media_oci_layer(layer->compression),
+				     &layer->blob, layer->blob_size));
 	ol_json_set_int(json, "schemaVersion", 2);
 	ol_json_set_text(json, "mediaType", OL_MEDIA_OCI_MANIFEST);
-	ol_json_set(json, "config", descriptor_json(OL_MEDIA_OCI_CONFIG, config, config_size));
+	ol_json_set(json, "config", ol_descriptor_json(OL_MEDIA_OCI_CONFIG, config, config_size));
 	ol_json_set(json, "layers", layers);
 	return json;
 }

@@ -9,16 +9,6 @@
 #include "base/alloc.h"
 #include "image/incoming_priv.h"
 
-static ol_json *descriptor_json(const char *media_type, const ol_digest *digest, uint64_t size)
-{
-	ol_json *json = ol_json_object();
-
-	ol_json_set_text(json, "mediaType", media_type);
-	ol_json_set_text(json, "digest", ol_digest_format(digest).text);
-	ol_json_set_int(json, "size", (int64_t)size);
-	return json;
-}
-
 static bool has_all_blobs(ol_store *store, const ol_document *manifest)
 {
 	for (size_t i = 0; i < manifest->layer_count; i++)
@@ -58,7 +48,7 @@ static int find_layer(
 
 	if (rc == OL_OK) {
 		*digest = *diff_id;
-		*out = descriptor_json(OL_MEDIA_OCI_LAYER, diff_id, blob.size);
+		*out = ol_descriptor_json(OL_MEDIA_OCI_LAYER, diff_id, blob.size);
 		return OL_OK;
 	}
 	rc = ol_layer_get(store, diff_id, false, &layer, err);
@@ -67,7 +57,7 @@ static int find_layer(
 	if (rc < 0)
 		return rc;
 	*digest = layer.blob;
-	*out = descriptor_json(oci_layer_type(layer.media_type), digest, blob.size);
+	*out = ol_descriptor_json(oci_layer_type(layer.media_type), digest, blob.size);
 	return OL_OK;
 }
 
@@ -85,7 +75,7 @@ static int derive_manifest(
 	ol_json_set_int(json, "schemaVersion", 2);
 	ol_json_set_text(json, "mediaType", OL_MEDIA_OCI_MANIFEST);
 	ol_json_set(json, "config",
-		descriptor_json(OL_MEDIA_OCI_CONFIG, &image->document->config.digest,
+		ol_descriptor_json(OL_MEDIA_OCI_CONFIG, &image->document->config.digest,
 			image->document->config.size));
 	for (size_t i = 0; i < config->diff_id_count; i++) {
 		ol_json *layer = NULL;
@@ -135,7 +125,7 @@ static int list_platforms(ol_incoming *incoming, ol_resolved *out, ol_error *err
 
 		rc = list_image(incoming, &incoming->images[i], &one, err);
 		children[i] = one.digest;
-		entry = descriptor_json(one.media_type, &one.digest, one.size);
+		entry = ol_descriptor_json(one.media_type, &one.digest, one.size);
 		platform = ol_json_object();
 		ol_json_set_text(platform, "os", p->os);
 		ol_json_set_text(platform, "architecture", p->architecture);

@@ -9,16 +9,6 @@
 #include "image/archive_docker_priv.h"
 #include "image/load_priv.h"
 
-static ol_json *descriptor_json(const char *media_type, const ol_digest *digest, uint64_t size)
-{
-	ol_json *json = ol_json_object();
-
-	ol_json_set_text(json, "mediaType", media_type);
-	ol_json_set_text(json, "digest", ol_digest_format(digest).text);
-	ol_json_set_int(json, "size", (int64_t)size);
-	return json;
-}
-
 /* "blobs/sha256/<hex>" leads to the file, unless it is that file or is there. */
 static int link_blob(ol_load_state *load, const ol_digest *digest, const char *to, ol_error *err)
 {
@@ -59,7 +49,7 @@ static int find_kept_layer(
 	if (!ol_layer_is_usable(store, diff_id, NULL) ||
 		ol_layer_get(store, diff_id, false, &info, NULL) < 0)
 		return OL_ENOTFOUND;
-	*out = descriptor_json(OL_MEDIA_OCI_LAYER, diff_id, info.tar_bytes);
+	*out = ol_descriptor_json(OL_MEDIA_OCI_LAYER, diff_id, info.tar_bytes);
 	return OL_OK;
 }
 
@@ -92,7 +82,7 @@ static int translate_layer(ol_load_state *load, const char *path, const ol_diges
 			*err = error;
 		return rc;
 	}
-	*out = descriptor_json(
+	*out = ol_descriptor_json(
 		layer_type(file->layer->compression), &file->layer->blob, file->layer->blob_size);
 	rc = link_blob(load, &file->layer->blob, file->name, err);
 	if (rc < 0)
@@ -173,7 +163,7 @@ int ol_load_translate(ol_load_state *load, const ol_docker_image *from, ol_error
 	array = ol_json_array();
 	ol_json_set_int(json, "schemaVersion", 2);
 	ol_json_set_text(json, "mediaType", OL_MEDIA_OCI_MANIFEST);
-	ol_json_set(json, "config", descriptor_json(OL_MEDIA_OCI_CONFIG, &digest, size));
+	ol_json_set(json, "config", ol_descriptor_json(OL_MEDIA_OCI_CONFIG, &digest, size));
 	rc = translate_layers(load, config, from->layers, array, err);
 	ol_json_set(json, "layers", array);
 	if (rc < 0) {

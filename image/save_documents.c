@@ -11,12 +11,7 @@
 
 ol_json *ol_save_descriptor_json(const ol_save_descriptor *descriptor)
 {
-	ol_json *json = ol_json_object();
-
-	ol_json_set_text(json, "mediaType", descriptor->media_type);
-	ol_json_set_text(json, "digest", ol_digest_format(&descriptor->digest).text);
-	ol_json_set_int(json, "size", (int64_t)descriptor->size);
-	return json;
+	return ol_descriptor_json(descriptor->media_type, &descriptor->digest, descriptor->size);
 }
 
 static ol_save_descriptor descriptor_of(

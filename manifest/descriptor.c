@@ -246,3 +246,13 @@ int ol_descriptor_parse(
 	*out = descriptor;
 	return OL_OK;
 }
+
+ol_json *ol_descriptor_json(const char *media_type, const ol_digest *digest, uint64_t size)
+{
+	ol_json *json = ol_json_object();
+
+	ol_json_set_text(json, "mediaType", media_type);
+	ol_json_set_text(json, "digest", ol_digest_format(digest).text);
+	ol_json_set_int(json, "size", (int64_t)size);
+	return json;
+}

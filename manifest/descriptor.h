@@ -28,3 +28,6 @@ typedef struct ol_descriptor {
 
 /* NULL when there is none. */
 const char *ol_descriptor_annotation(const ol_descriptor *descriptor, const char *key);
+
+/* One of ours, to be written: media type, digest and size. */
+ol_json *ol_descriptor_json(const char *media_type, const ol_digest *digest, uint64_t size);
