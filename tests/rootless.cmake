@@ -1,5 +1,6 @@
 orlop_test(id_map orlop_base)
 orlop_test(userns orlop_base)
+orlop_test(unprivileged orlop_exec)
 orlop_fuzz(id_map orlop_base)
 if(TARGET orlop)
 	orlop_e2e(rootless any)
