@@ -150,13 +150,11 @@ flags() { cat <<-'FLAGS'
 		rm -r bundle
 	done < <(flags)
 	# And none was forgotten here: what run has beside them is about the container, not the bundle.
+	orlop pull --help | grep -o -- '--[a-z-]*[a-z]' | sort -u > "$WORK/pull-options"
 	for option in $(orlop run --help | grep -o -- '--[a-z-]*[a-z]' | sort -u); do
-		case $option in
-		--name | --rm | --cidfile | --runtime | --help) continue ;; # run's own
-		--authfile | --cert-dir | --creds | --plain-http | --tls-verify | --retry | --progress | --quiet | --network) continue ;; # how to pull
-		esac
-		flags | grep -q -- "$option " || [ "$option" = --root ] || { echo "$option is not tried"; missing=1; }
+		case $option in --name | --rm | --cidfile | --runtime) continue ;; esac # run's own
 		orlop bundle --help | grep -q -- "$option\b" || { echo "bundle has no $option"; missing=1; }
+		grep -qx -- "$option" "$WORK/pull-options" || flags | grep -q -- "$option " || { echo "$option is not tried"; missing=1; }
 	done
 	[ "$missing" -eq 0 ]
 	no_mounts_left
