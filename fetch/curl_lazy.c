@@ -81,15 +81,15 @@ CURLcode curl_global_init(long flags)
 	return real.curl_global_init(flags);
 }
 
-void curl_free(void *text)
+void curl_free(void *p)
 {
-	if (text)
-		real.curl_free(text);
+	if (p)
+		real.curl_free(p);
 }
 
-struct curl_slist *curl_slist_append(struct curl_slist *list, const char *text)
+struct curl_slist *curl_slist_append(struct curl_slist *list, const char *data)
 {
-	return real.curl_slist_append(list, text);
+	return real.curl_slist_append(list, data);
 }
 
 void curl_slist_free_all(struct curl_slist *list)
@@ -103,15 +103,15 @@ CURL *curl_easy_init(void)
 	return real.curl_easy_init();
 }
 
-void curl_easy_reset(CURL *easy)
+void curl_easy_reset(CURL *curl)
 {
-	real.curl_easy_reset(easy);
+	real.curl_easy_reset(curl);
 }
 
-void curl_easy_cleanup(CURL *easy)
+void curl_easy_cleanup(CURL *curl)
 {
-	if (easy)
-		real.curl_easy_cleanup(easy);
+	if (curl)
+		real.curl_easy_cleanup(curl);
 }
 
 const char *curl_easy_strerror(CURLcode code)
@@ -119,36 +119,39 @@ const char *curl_easy_strerror(CURLcode code)
 	return real.curl_easy_strerror(code);
 }
 
-CURLcode curl_easy_pause(CURL *easy, int bits)
+CURLcode curl_easy_pause(CURL *handle, int bitmask)
 {
-	return real.curl_easy_pause(easy, bits);
+	return real.curl_easy_pause(handle, bitmask);
 }
+
+/* Clang 14 loses sight of va_start; branches differ in what va_arg takes.
+ * NOLINTBEGIN(clang-analyzer-valist.Uninitialized,bugprone-branch-clone) */
 
 /* The one argument that follows is of the type that the option's number says (curl/curl.h,
  * "CURLOPTTYPE"). */
-CURLcode curl_easy_setopt(CURL *easy, CURLoption option, ...)
+CURLcode curl_easy_setopt(CURL *curl, CURLoption option, ...)
 {
 	CURLcode code;
 	va_list ap;
 
 	va_start(ap, option);
 	if ((int)option < CURLOPTTYPE_OBJECTPOINT)
-		code = real.curl_easy_setopt(easy, option, va_arg(ap, long));
+		code = real.curl_easy_setopt(curl, option, va_arg(ap, long));
 	else if ((int)option >= CURLOPTTYPE_OFF_T && (int)option < CURLOPTTYPE_BLOB)
-		code = real.curl_easy_setopt(easy, option, va_arg(ap, curl_off_t));
+		code = real.curl_easy_setopt(curl, option, va_arg(ap, curl_off_t));
 	else /* objects, functions (POSIX: as large as a pointer to an object) and blobs */
-		code = real.curl_easy_setopt(easy, option, va_arg(ap, void *));
+		code = real.curl_easy_setopt(curl, option, va_arg(ap, void *));
 	va_end(ap);
 	return code;
 }
 
-CURLcode curl_easy_getinfo(CURL *easy, CURLINFO info, ...)
+CURLcode curl_easy_getinfo(CURL *curl, CURLINFO info, ...)
 {
 	CURLcode code;
 	va_list ap;
 
 	va_start(ap, info);
-	code = real.curl_easy_getinfo(easy, info, va_arg(ap, void *));
+	code = real.curl_easy_getinfo(curl, info, va_arg(ap, void *));
 	va_end(ap);
 	return code;
 }
@@ -158,56 +161,58 @@ CURLM *curl_multi_init(void)
 	return real.curl_multi_init();
 }
 
-CURLMcode curl_multi_cleanup(CURLM *multi)
+CURLMcode curl_multi_cleanup(CURLM *multi_handle)
 {
-	return real.curl_multi_cleanup(multi);
+	return real.curl_multi_cleanup(multi_handle);
 }
 
-CURLMcode curl_multi_setopt(CURLM *multi, CURLMoption option, ...)
+CURLMcode curl_multi_setopt(CURLM *multi_handle, CURLMoption option, ...)
 {
 	CURLMcode code;
 	va_list ap;
 
 	va_start(ap, option);
 	if ((int)option < CURLOPTTYPE_OBJECTPOINT)
-		code = real.curl_multi_setopt(multi, option, va_arg(ap, long));
+		code = real.curl_multi_setopt(multi_handle, option, va_arg(ap, long));
 	else if ((int)option >= CURLOPTTYPE_OFF_T && (int)option < CURLOPTTYPE_BLOB)
-		code = real.curl_multi_setopt(multi, option, va_arg(ap, curl_off_t));
+		code = real.curl_multi_setopt(multi_handle, option, va_arg(ap, curl_off_t));
 	else
-		code = real.curl_multi_setopt(multi, option, va_arg(ap, void *));
+		code = real.curl_multi_setopt(multi_handle, option, va_arg(ap, void *));
 	va_end(ap);
 	return code;
 }
 
-CURLMcode curl_multi_add_handle(CURLM *multi, CURL *easy)
+/* NOLINTEND(clang-analyzer-valist.Uninitialized,bugprone-branch-clone) */
+
+CURLMcode curl_multi_add_handle(CURLM *multi_handle, CURL *curl_handle)
 {
-	return real.curl_multi_add_handle(multi, easy);
+	return real.curl_multi_add_handle(multi_handle, curl_handle);
 }
 
-CURLMcode curl_multi_remove_handle(CURLM *multi, CURL *easy)
+CURLMcode curl_multi_remove_handle(CURLM *multi_handle, CURL *curl_handle)
 {
-	return real.curl_multi_remove_handle(multi, easy);
+	return real.curl_multi_remove_handle(multi_handle, curl_handle);
 }
 
-CURLMcode curl_multi_perform(CURLM *multi, int *running)
+CURLMcode curl_multi_perform(CURLM *multi_handle, int *running_handles)
 {
-	return real.curl_multi_perform(multi, running);
+	return real.curl_multi_perform(multi_handle, running_handles);
 }
 
-CURLMcode curl_multi_poll(
-	CURLM *multi, struct curl_waitfd extra[], unsigned extras, int timeout_ms, int *events)
+CURLMcode curl_multi_poll(CURLM *multi_handle, struct curl_waitfd extra_fds[], unsigned extra_nfds,
+	int timeout_ms, int *ret)
 {
-	return real.curl_multi_poll(multi, extra, extras, timeout_ms, events);
+	return real.curl_multi_poll(multi_handle, extra_fds, extra_nfds, timeout_ms, ret);
 }
 
-CURLMcode curl_multi_wakeup(CURLM *multi)
+CURLMcode curl_multi_wakeup(CURLM *multi_handle)
 {
-	return real.curl_multi_wakeup(multi);
+	return real.curl_multi_wakeup(multi_handle);
 }
 
-CURLMsg *curl_multi_info_read(CURLM *multi, int *left)
+CURLMsg *curl_multi_info_read(CURLM *multi_handle, int *msgs_in_queue)
 {
-	return real.curl_multi_info_read(multi, left);
+	return real.curl_multi_info_read(multi_handle, msgs_in_queue);
 }
 
 CURLU *curl_url(void)
@@ -215,18 +220,18 @@ CURLU *curl_url(void)
 	return ol_curl_need(NULL) == OL_OK ? real.curl_url() : NULL;
 }
 
-void curl_url_cleanup(CURLU *url)
+void curl_url_cleanup(CURLU *handle)
 {
-	if (url)
-		real.curl_url_cleanup(url);
+	if (handle)
+		real.curl_url_cleanup(handle);
 }
 
-CURLUcode curl_url_get(CURLU *url, CURLUPart part, char **text, unsigned flags)
+CURLUcode curl_url_get(CURLU *handle, CURLUPart what, char **part, unsigned flags)
 {
-	return real.curl_url_get(url, part, text, flags);
+	return real.curl_url_get(handle, what, part, flags);
 }
 
-CURLUcode curl_url_set(CURLU *url, CURLUPart part, const char *text, unsigned flags)
+CURLUcode curl_url_set(CURLU *handle, CURLUPart what, const char *part, unsigned flags)
 {
-	return real.curl_url_set(url, part, text, flags);
+	return real.curl_url_set(handle, what, part, flags);
 }
