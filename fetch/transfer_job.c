@@ -412,7 +412,7 @@ void ol_job_conclude(ol_job *job, CURLcode code)
 
 		ol_trace("fetch", "%s %s: %ld, %llu bytes%s%s", methods[job->request->method],
 			shown, job->reply->status,
-			(unsigned long long)(job->reply->body_bytes + job->sent),
+			(unsigned long long)job->reply->body_bytes + job->sent,
 			job->rc < 0 ? ", " : "", job->rc < 0 ? job->err.text : "");
 	}
 }

@@ -472,7 +472,7 @@ static void cancel_session(struct upload *upload)
 	ol_ask ask = ask_of(upload, OL_METHOD_DELETE);
 	ol_reply reply;
 
-	if (!upload->location || ol_cancel_fired(upload->registry->cancel))
+	if (!upload->location)
 		return;
 	ask.patience = &none;
 	ask.stop = NULL;
@@ -495,7 +495,8 @@ static int send_all(struct upload *upload, ol_error *err)
 		if (rc == OL_OK)
 			rc = step(upload, err);
 	} while (rc == AGAIN);
-	if (rc < 0)
+	/* Who cannot be reached need not be told. */
+	if (rc < 0 && rc != OL_EUNAVAILABLE && rc != OL_ECANCELED)
 		cancel_session(upload);
 	return rc;
 }

@@ -40,7 +40,7 @@ typedef enum ol_upload_end {
  * one piece or in several. Goes on where it was cut, re-authenticates and retries by itself; memory
  * is bounded. OL_EAUTH; OL_EUNAVAILABLE; OL_ELIMIT: too large for the registry; OL_ECORRUPT: the
  * registry found that the bytes have another digest; what open and ready answer. */
-int ol_registry_put_blob(ol_registry *registry, const ol_ref *ref, const ol_upload *upload,
+int ol_registry_put_blob(ol_registry *registry, const ol_ref *ref, const ol_upload *want,
 	ol_upload_end *out, ol_error *err);
 
 typedef struct ol_manifest_put {

@@ -260,7 +260,7 @@ static int next_page(const ol_ask *ask, const ol_reply *reply, char **url, ol_er
 	ol_autofree char *here = ask->url ? ol_strdup(ask->url) : ol_text("%s%s", base, ask->path);
 	ol_autofree char *text = NULL;
 	char *next = NULL;
-	ol_view header, target;
+	ol_view header, target = { 0 };
 	int rc;
 
 	if (!ol_reply_header(reply, "link", 0, &header) ||

@@ -268,7 +268,7 @@ static void announce(struct work *work)
 		tell(&job, OL_LAYER_WAITING, 0, NULL);
 	}
 	if (plan->item_count)
-		qsort(work->order, plan->item_count, sizeof *work->order, larger_first);
+		qsort(work->order, plan->item_count, sizeof(void *), larger_first);
 }
 
 int ol_copy_blobs(ol_copy_plan *plan, ol_error *err)

@@ -3,6 +3,7 @@
  * its blob comes from where the layer, or the image, was pulled from. What else an index lists (an
  * attestation that a pull passed over) comes from there too.
  */
+#include <assert.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -53,9 +54,14 @@ static int add_repo(void *ctx, const ol_name_info *info, ol_error *err)
 
 /* --- what of an image is there --- */
 
-/* Manifests of images that an index lists, and how many of them are in the store; *one is one. */
+/* Manifests of images that an index lists, and how many of them are in the store. */
+struct census {
+	size_t listed, there;
+	ol_digest one; /* of those that are there */
+};
+
 static int count_images(const struct store_origin *self, const ol_document *index, unsigned depth,
-	size_t *listed, size_t *there, ol_digest *one, ol_error *err)
+	struct census *census, ol_error *err)
 {
 	ol_store *store = self->origin.copy->session->store;
 	int rc = OL_OK;
@@ -68,19 +74,18 @@ static int count_images(const struct store_origin *self, const ol_document *inde
 			!ol_digest_is_set(&entry->digest))
 			continue;
 		if (!ol_blob_exists(store, &entry->digest)) {
-			(*listed)++;
+			census->listed++;
 			continue;
 		}
 		rc = ol_document_load(store, &entry->digest, entry->media_type, &document, err);
 		if (rc == OL_OK && document->kind == OL_DOCUMENT_INDEX) {
 			if (depth < OL_INDEX_DEPTH_MAX)
-				rc = count_images(
-					self, document, depth + 1, listed, there, one, err);
+				rc = count_images(self, document, depth + 1, census, err);
 			continue;
 		}
-		(*listed)++;
-		(*there)++;
-		*one = entry->digest;
+		census->listed++;
+		census->there++;
+		census->one = entry->digest;
 	}
 	return rc;
 }
@@ -90,25 +95,25 @@ static int choose_there(struct store_origin *self, ol_digest *root, ol_error *er
 {
 	ol_session *session = self->origin.copy->session;
 	ol_auto(ol_document_free) ol_document *index = NULL;
-	size_t listed = 0, there = 0;
-	ol_digest one = { 0 };
+	struct census census = { 0 };
 	int rc = ol_document_load(session->store, &self->root, NULL, &index, err);
 
 	*root = self->root;
 	if (rc == OL_OK && index->kind == OL_DOCUMENT_INDEX)
-		rc = count_images(self, index, 0, &listed, &there, &one, err);
-	if (rc < 0 || listed == there)
+		rc = count_images(self, index, 0, &census, err);
+	if (rc < 0 || census.listed == census.there)
 		return rc;
-	if (there == 1) {
+	if (census.there == 1) {
 		ol_tell_text(&session->options.listener, OL_EVENT_NOTE,
 			"of the %zu platforms of %.100s only one is in the store: it goes alone, "
 			"as %s",
-			listed, self->name ? self->name : "the image", ol_digest_format(&one).text);
-		*root = one;
+			census.listed, self->name ? self->name : "the image",
+			ol_digest_format(&census.one).text);
+		*root = census.one;
 		return OL_OK;
 	}
-	ol_fail(err, OL_ENOTFOUND, "of the %zu platforms of %.200s %zu are in the store", listed,
-		self->name ? self->name : "the image", there);
+	ol_fail(err, OL_ENOTFOUND, "of the %zu platforms of %.200s %zu are in the store",
+		census.listed, self->name ? self->name : "the image", census.there);
 	return ol_hint(err, OL_ENOTFOUND,
 		"choose one with --platform, or get the others with `orlop pull --all-platforms`");
 }
@@ -156,6 +161,7 @@ static int resolve(ol_origin *origin, const ol_platform *platform, ol_resolved *
 		rc = ol_document_load(store, &root, NULL, &document, err);
 	if (rc < 0)
 		return rc;
+	assert(document);
 	*out = (ol_resolved){ .digest = root, .size = info.size };
 	(void)snprintf(out->media_type, sizeof out->media_type, "%s", document->media_type);
 	return OL_OK;
