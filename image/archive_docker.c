@@ -5,9 +5,15 @@
 #include "base/limits.h"
 #include "image/archive_docker_priv.h"
 
+/* Texts of an array, in an arena. */
+struct texts {
+	const char *const *list;
+	size_t count;
+};
+
 /* An array of texts; null and absent are an empty one. */
 static int texts_of(const ol_json *object, const char *key, size_t max, ol_arena *arena,
-	const char *const **out, size_t *count, ol_error *err)
+	struct texts *out, ol_error *err)
 {
 	const ol_json *array = NULL;
 	const char **texts;
@@ -15,11 +21,11 @@ static int texts_of(const ol_json *object, const char *key, size_t max, ol_arena
 
 	if (rc < 0)
 		return rc;
-	*count = ol_json_count(array);
-	if (*count > max)
+	out->count = ol_json_count(array);
+	if (out->count > max)
 		return ol_fail(err, OL_ELIMIT, "%s has more than %zu entries", key, max);
-	texts = ol_arena_alloc(arena, (*count + 1) * sizeof *texts);
-	for (size_t i = 0; i < *count; i++) {
+	texts = ol_arena_alloc(arena, (out->count + 1) * sizeof *texts);
+	for (size_t i = 0; i < out->count; i++) {
 		const char *text = ol_json_text(ol_json_at(array, i));
 
 		if (!text || strlen(text) > OL_PATH_MAX)
@@ -27,12 +33,13 @@ static int texts_of(const ol_json *object, const char *key, size_t max, ol_arena
 				text ? "path or name: it is too long" : "string");
 		texts[i] = ol_arena_strdup(arena, text);
 	}
-	*out = texts;
+	out->list = texts;
 	return OL_OK;
 }
 
 static int read_image(const ol_json *object, ol_arena *arena, ol_docker_image *out, ol_error *err)
 {
+	struct texts layers = { 0 }, tags = { 0 };
 	const char *config = NULL;
 	int rc;
 
@@ -42,14 +49,17 @@ static int read_image(const ol_json *object, ol_arena *arena, ol_docker_image *o
 	if (rc == OL_OK && (!config || strlen(config) > OL_PATH_MAX))
 		rc = ol_fail(err, OL_EINVAL, "Config is missing");
 	if (rc == OL_OK)
-		rc = texts_of(object, "Layers", OL_LAYERS_MAX, arena, &out->layers,
-			&out->layer_count, err);
+		rc = texts_of(object, "Layers", OL_LAYERS_MAX, arena, &layers, err);
 	if (rc == OL_OK)
-		rc = texts_of(object, "RepoTags", OL_ARCHIVE_NAMES_MAX, arena, &out->tags,
-			&out->tag_count, err);
-	if (rc == OL_OK)
-		out->config = ol_arena_strdup(arena, config);
-	return rc;
+		rc = texts_of(object, "RepoTags", OL_ARCHIVE_NAMES_MAX, arena, &tags, err);
+	if (rc < 0)
+		return rc;
+	*out = (ol_docker_image){ .config = ol_arena_strdup(arena, config),
+		.layers = layers.list,
+		.layer_count = layers.count,
+		.tags = tags.list,
+		.tag_count = tags.count };
+	return OL_OK;
 }
 
 /* Wrong JSON is damage here: nobody typed it. */
@@ -100,60 +110,47 @@ static bool is_id(const char *text)
 	return text && ol_hex_parse(ol_view_of(text), bytes, sizeof bytes) == OL_OK;
 }
 
-static int read_names(const ol_json *json, ol_docker_names *names, ol_error *err)
+/* The names of one repository: {"1.4": "<id>"}. */
+static int read_tags(
+	const char *repository, const ol_json *tags, ol_docker_names *names, ol_error *err)
 {
-	const ol_json *tags, *id;
-	const char *repository, *tag;
-	size_t cap = 0;
-	int rc = OL_OK;
-	ol_docker_name *list = NULL;
+	const ol_json *id;
+	const char *tag;
 
-	for (void *i = NULL; rc == OL_OK && ol_json_next(json, &i, &repository, &tags);) {
-		if (!ol_json_is_object(tags))
-			rc = ol_fail(err, OL_EINVAL, "%.255s: is not an object", repository);
-		for (void *k = NULL; rc == OL_OK && ol_json_next(tags, &k, &tag, &id);) {
-			if (names->count >= OL_ARCHIVE_IMAGES_MAX) {
-				rc = ol_fail(err, OL_ELIMIT, "has more than %d names",
-					OL_ARCHIVE_IMAGES_MAX);
-				break;
-			}
-			if (!is_id(ol_json_text(id)) || strlen(repository) > OL_PATH_MAX ||
-				strlen(tag) > OL_PATH_MAX) {
-				rc = ol_fail(err, OL_EINVAL,
-					"%.200s:%.128s: is not the id of a layer", repository, tag);
-				break;
-			}
-			OL_GROW(list, names->count, cap);
-			list[names->count++] = (ol_docker_name){
-				.top = ol_arena_strdup(names->arena, ol_json_text(id)),
-			};
-			{
-				ol_autofree char *text = ol_text("%s:%s", repository, tag);
+	if (!ol_json_is_object(tags))
+		return ol_fail(err, OL_EINVAL, "%.255s: is not an object", repository);
+	for (void *i = NULL; ol_json_next(tags, &i, &tag, &id);) {
+		ol_autofree char *reference = NULL;
 
-				list[names->count - 1].reference =
-					ol_arena_strdup(names->arena, text);
-			}
-		}
+		if (names->count >= OL_ARCHIVE_IMAGES_MAX)
+			return ol_fail(
+				err, OL_ELIMIT, "has more than %d names", OL_ARCHIVE_IMAGES_MAX);
+		if (!is_id(ol_json_text(id)) || strlen(repository) + strlen(tag) > OL_PATH_MAX)
+			return ol_fail(err, OL_EINVAL, "%.200s:%.128s: is not the id of a layer",
+				repository, tag);
+		reference = ol_text("%s:%s", repository, tag);
+		OL_GROW(names->names, names->count, names->cap);
+		names->names[names->count++] = (ol_docker_name){
+			.reference = ol_arena_strdup(names->arena, reference),
+			.top = ol_arena_strdup(names->arena, ol_json_text(id)),
+		};
 	}
-	if (rc == OL_OK && names->count) {
-		names->names = ol_arena_alloc(names->arena, names->count * sizeof *list);
-		memcpy(names->names, list, names->count * sizeof *list);
-	}
-	free(list);
-	return rc;
+	return OL_OK;
 }
 
 int ol_docker_names_parse(ol_view bytes, ol_docker_names **out, ol_error *err)
 {
 	ol_auto(ol_docker_names_free) ol_docker_names *names = ol_alloc(sizeof *names);
 	ol_auto(ol_json_free) ol_json *json = NULL;
+	const ol_json *tags;
+	const char *repository;
 	int rc = ol_json_parse(bytes, &json, err);
 
 	names->arena = ol_arena_new();
 	if (rc == OL_OK && !ol_json_is_object(json))
 		rc = ol_fail(err, OL_EINVAL, "is not an object");
-	if (rc == OL_OK)
-		rc = read_names(json, names, err);
+	for (void *i = NULL; rc == OL_OK && ol_json_next(json, &i, &repository, &tags);)
+		rc = read_tags(repository, tags, names, err);
 	if (rc < 0)
 		return damaged(rc, "repositories", err);
 	*out = ol_steal(&names);
@@ -165,6 +162,7 @@ void ol_docker_names_free(ol_docker_names *names)
 	if (!names)
 		return;
 	ol_arena_free(names->arena);
+	free(names->names);
 	free(names);
 }
 

@@ -36,8 +36,8 @@ typedef struct ol_docker_name {
 } ol_docker_name;
 
 typedef struct ol_docker_names {
-	ol_docker_name *names;
-	size_t count;
+	ol_docker_name *names; /* owned */
+	size_t count, cap;
 	struct ol_arena *arena; /* owned */
 } ol_docker_names;
 

@@ -8,6 +8,7 @@
  */
 #include <archive.h>
 #include <archive_entry.h>
+#include <assert.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -121,8 +122,10 @@ static void close_all(ol_reader *reader)
 	ol_archive_reader_close((ol_archive_reader *)reader);
 }
 
-void ol_archive_reader_close(ol_archive_reader *self)
+void ol_archive_reader_close(ol_archive_reader *archive)
 {
+	ol_archive_reader *self = archive;
+
 	if (!self)
 		return;
 	(void)archive_read_free(self->handle);
@@ -200,8 +203,9 @@ static ol_member_type type_of(struct archive_entry *entry)
 	}
 }
 
-int ol_archive_reader_next(ol_archive_reader *self, ol_archive_member *out, ol_error *err)
+int ol_archive_reader_next(ol_archive_reader *archive, ol_archive_member *out, ol_error *err)
 {
+	ol_archive_reader *self = archive;
 	struct archive_entry *entry = NULL;
 	const char *target = NULL;
 	int rc = archive_read_next_header(self->handle, &entry);
@@ -231,9 +235,9 @@ int ol_archive_reader_next(ol_archive_reader *self, ol_archive_member *out, ol_e
 	return 1;
 }
 
-ol_reader *ol_archive_reader_data(ol_archive_reader *self)
+ol_reader *ol_archive_reader_data(ol_archive_reader *archive)
 {
-	return &self->data;
+	return &archive->data;
 }
 
 int ol_unwrap(ol_reader *from, ol_reader **out, ol_error *err)
@@ -244,6 +248,7 @@ int ol_unwrap(ol_reader *from, ol_reader **out, ol_error *err)
 
 	if (rc < 0)
 		return rc;
+	assert(self);
 	if (archive_read_next_header(self->handle, &entry) != ARCHIVE_OK) {
 		rc = self->given == 0 ? ol_fail(err, OL_ECORRUPT, "there is nothing in it")
 				      : fail(self, err);

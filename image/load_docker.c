@@ -3,6 +3,7 @@
  * manifest over them is made where there is none. It is the same for the same archive, whatever
  * the store has, and of the same shape as those of incoming_derive.c.
  */
+#include <assert.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -62,7 +63,7 @@ static int translate_layer(ol_load_state *load, const char *path, const ol_diges
 	int rc = ol_archive_path_of(path, &clean, &error);
 
 	if (rc == OL_OK)
-		rc = ol_load_file(load, clean.text, &file, &error);
+		rc = ol_load_layer(load, clean.text, &file, &error);
 	if (rc == OL_ENOTFOUND) {
 		rc = find_kept_layer(load, diff_id, out, err);
 		if (rc != OL_ENOTFOUND)
@@ -73,15 +74,12 @@ static int translate_layer(ol_load_state *load, const char *path, const ol_diges
 			"an archive of what changed needs the image it was made against: load "
 			"that one first");
 	}
-	if (rc == OL_OK && (file->kind != OL_ARCHIVE_LAYER || !file->layer))
-		rc = ol_fail(&error, OL_ECORRUPT,
-			"%.255s: is no layer: neither a tar nor one compressed with gzip or zstd",
-			path);
 	if (rc < 0) {
 		if (err)
 			*err = error;
 		return rc;
 	}
+	assert(file && file->layer);
 	*out = ol_descriptor_json(
 		layer_type(file->layer->compression), &file->layer->blob, file->layer->blob_size);
 	rc = link_blob(load, &file->layer->blob, file->name, err);

@@ -88,10 +88,6 @@ static int compare_layer(const ol_descriptor *layer, const ol_digest *diff_id,
 {
 	const ol_layer_taken *taken = file->layer;
 
-	if (file->kind != OL_ARCHIVE_LAYER || !taken)
-		return ol_fail(err, OL_ECORRUPT,
-			"%.255s: is no layer: neither a tar nor one compressed with gzip or zstd",
-			file->name);
 	if (!ol_digest_eq(&taken->blob, &layer->digest) || taken->blob_size != layer->size)
 		return ol_fail(err, OL_ECORRUPT,
 			"%.200s: has %llu bytes of %s, the manifest says %llu", file->name,
@@ -124,7 +120,7 @@ static int check_layer(
 	/* Of a folder nothing is read that is not needed. */
 	if (g->load->dir_fd >= 0 && ol_layer_is_usable(store, diff_id, &layer->digest))
 		return OL_OK;
-	rc = ol_load_file(g->load, path.text, &file, err);
+	rc = ol_load_layer(g->load, path.text, &file, err);
 	if (rc == OL_OK)
 		rc = compare_layer(layer, diff_id, file, err);
 	if (rc == OL_OK) {

@@ -46,6 +46,8 @@ int ol_load_receive(
 /* From what passed; from the folder where there is one. Lent. Errors as of ol_archive_files_find,
  * and why the file is of no use. */
 int ol_load_file(ol_load_state *load, const char *name, ol_archive_file **out, ol_error *err);
+/* The same, and it is a layer: with what it turned out to be. */
+int ol_load_layer(ol_load_state *load, const char *name, ol_archive_file **out, ol_error *err);
 /* A document's bytes. OL_ECORRUPT: it is none. */
 int ol_load_bytes(ol_load_state *load, const char *name, ol_buf *out, ol_error *err);
 

@@ -9,6 +9,7 @@
  *
  * The bytes of blobs/<algorithm>/<hex> must have that digest, whatever they are.
  */
+#include <assert.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <stdatomic.h>
@@ -102,7 +103,7 @@ static ol_archive_kind kind_of(const struct peeked *self, uint64_t size)
 	if (compression == OL_COMPRESSION_GZIP || compression == OL_COMPRESSION_ZSTD ||
 		is_tar(self))
 		return OL_ARCHIVE_LAYER;
-	while (i < self->head_size && memchr(" \t\r\n", self->head[i], 4))
+	while (i < self->head_size && strchr(" \t\r\n", self->head[i]) && self->head[i])
 		i++;
 	return i < self->head_size && (self->head[i] == '{' || self->head[i] == '[') &&
 			       size <= OL_ARCHIVE_DOCUMENT_BYTES_MAX
@@ -414,6 +415,21 @@ int ol_load_file(ol_load_state *load, const char *name, ol_archive_file **out, o
 	return OL_OK;
 }
 
+int ol_load_layer(ol_load_state *load, const char *name, ol_archive_file **out, ol_error *err)
+{
+	int rc = ol_load_file(load, name, out, err);
+
+	if (rc < 0)
+		return rc;
+	assert(*out);
+	if ((*out)->kind != OL_ARCHIVE_LAYER)
+		return ol_fail(err, OL_ECORRUPT,
+			"%.255s: is no layer: neither a tar nor one compressed with gzip or zstd",
+			name);
+	assert((*out)->layer); /* one that failed is not given */
+	return OL_OK;
+}
+
 int ol_load_bytes(ol_load_state *load, const char *name, ol_buf *out, ol_error *err)
 {
 	ol_archive_file *file = NULL;
@@ -421,6 +437,7 @@ int ol_load_bytes(ol_load_state *load, const char *name, ol_buf *out, ol_error *
 
 	if (rc < 0)
 		return rc;
+	assert(file);
 	if (file->kind != OL_ARCHIVE_DOCUMENT)
 		return ol_fail(err, OL_ECORRUPT, "%.255s: is not JSON", name);
 	if (!file->bytes)

@@ -2,6 +2,7 @@
  * Docker's oldest layout: no manifest.json, but `repositories`, and for each layer <id>/json, which
  * names its parent, and <id>/layer.tar. The config is made of them as docker makes it.
  */
+#include <assert.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -41,12 +42,12 @@ static int read_layer(ol_load_state *load, struct lineage *line, const char *id,
 	line->layers[line->count] = v1;
 	(void)snprintf(line->ids[line->count], sizeof line->ids[0], "%s", id);
 	line->count++;
-	rc = ol_load_file(load, tar, &file, err);
-	if (rc == OL_OK && (file->kind != OL_ARCHIVE_LAYER || !file->layer))
-		rc = ol_fail(err, OL_ECORRUPT, "%s: is no tar", tar);
-	if (rc == OL_OK)
-		line->diff_ids[line->count - 1] = file->layer->diff_id;
-	return rc;
+	rc = ol_load_layer(load, tar, &file, err);
+	if (rc < 0)
+		return rc;
+	assert(file && file->layer);
+	line->diff_ids[line->count - 1] = file->layer->diff_id;
+	return OL_OK;
 }
 
 static void reverse(struct lineage *line)
