@@ -35,6 +35,8 @@ static int make_registry(
 		.plain_http = side->plain_http,
 		.skip_tls_verify = side->skip_tls_verify,
 		.cert_dir = side->cert_dir,
+		.hosts_dir = o->hosts_dir,
+		.registries_conf = o->registries_conf,
 		.creds = side->creds,
 		.authfile = side->authfile ? side->authfile : o->authfile,
 		.retries = o->retries,

@@ -77,7 +77,7 @@ static int get_config(void *ctx, const ol_descriptor *descriptor, ol_config **ou
 				OL_CONFIG_BYTES_MAX, &body, err);
 	}
 	if (rc < 0)
-		return ol_wrap(err, rc, "config %s", ol_digest_format(&descriptor->digest).text);
+		return ol_wrap(err, rc, "config"); /* which blob that is stands there already */
 	rc = ol_blob_put(store, &descriptor->digest, ol_buf_view(&body), false, err);
 	if (rc == OL_OK)
 		rc = ol_config_parse(ol_buf_view(&body), out, err);

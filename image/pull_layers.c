@@ -277,12 +277,16 @@ static int pull_layer(struct job *job, ol_error *err)
 
 static void fail(struct work *work, const struct job *job, int rc, const ol_error *err)
 {
+	const ol_digest_text digest = ol_digest_format(&job->blob->digest);
+
 	pthread_mutex_lock(&work->lock);
 	if (work->rc == OL_OK || (work->rc == OL_ECANCELED && rc != OL_ECANCELED)) {
 		work->rc = rc;
 		work->error = *err;
-		(void)ol_wrap(
-			&work->error, rc, "layer %s", ol_digest_format(&job->blob->digest).text);
+		if (strstr(work->error.text, digest.text))
+			(void)ol_wrap(&work->error, rc, "layer");
+		else
+			(void)ol_wrap(&work->error, rc, "layer %s", digest.text);
 	}
 	pthread_mutex_unlock(&work->lock);
 	ol_cancel_fire(work->stop);
