@@ -213,14 +213,15 @@ static bool parse_port(ol_view text, unsigned *out)
 	return value <= 65535;
 }
 
-static bool is_protocol(const char *text)
+/* In lower case; NULL for one there is none of. */
+static const char *protocol_of(const char *text)
 {
 	static const char *const protocols[] = { "tcp", "udp", "sctp" };
 
 	for (size_t i = 0; i < sizeof protocols / sizeof protocols[0]; i++)
 		if (strcasecmp(text, protocols[i]) == 0)
-			return true;
-	return false;
+			return protocols[i];
+	return NULL;
 }
 
 /* "80", "8000-8010". */
@@ -236,17 +237,16 @@ static bool parse_range(ol_view text, unsigned *first, unsigned *last)
 /* "80", "53/udp", "8000-8010/tcp". */
 static int expose(const char *text, ol_json *ports, ol_error *err)
 {
-	const char *slash = strchr(text, '/'), *protocol = slash ? slash + 1 : "tcp";
+	const char *slash = strchr(text, '/');
+	const char *protocol = protocol_of(slash ? slash + 1 : "tcp");
 	ol_view range = { text, slash ? (size_t)(slash - text) : strlen(text) };
 	unsigned first = 0, last = 0;
 
-	if (!is_protocol(protocol) || !parse_range(range, &first, &last))
+	if (!protocol || !parse_range(range, &first, &last))
 		return ol_fail(err, OL_EINVAL, "Invalid containerPort: %.100s", text);
 	for (unsigned port = first; port <= last; port++) {
 		ol_autofree char *key = ol_text("%u/%s", port, protocol);
 
-		for (char *p = key; *p; p++)
-			*p = (char)tolower((unsigned char)*p);
 		ol_json_set(ports, key, ol_json_object());
 	}
 	return OL_OK;

@@ -400,7 +400,7 @@ int ol_save_plan_make(
 		rc = plan_root(&plan, options->images[i], err);
 	for (const char *const *since = options->since; rc == OL_OK && since && *since; since++)
 		rc = plan_since(&plan, *since, err);
-	if (rc == OL_OK)
+	if (rc == OL_OK && plan.count)
 		qsort(plan.roots, plan.count, sizeof *plan.roots, by_name);
 	for (size_t i = 0; rc == OL_OK && i < plan.count; i++) {
 		rc = ol_save_documents(&plan, &plan.roots[i], err);
@@ -410,7 +410,8 @@ int ol_save_plan_make(
 		ol_save_plan_done(&plan);
 		return rc;
 	}
-	qsort(plan.blobs, plan.blob_count, sizeof *plan.blobs, by_kind);
+	if (plan.blob_count)
+		qsort(plan.blobs, plan.blob_count, sizeof *plan.blobs, by_kind);
 	*out = plan;
 	return OL_OK;
 }

@@ -1,5 +1,6 @@
 orlop_test(tar_writer orlop_manifest)
 orlop_test(archive_writer orlop_image)
+orlop_test(save orlop_image)
 orlop_test(erofs_image orlop_snapshot)
 orlop_test(change orlop_image)
 orlop_fuzz(change orlop_image)
