@@ -198,6 +198,7 @@ static int run_command(const line *l, ol_console *console, ol_error *err)
 	ctx.progress = progress = progress_for(command, args, console);
 	if (rc == OL_OK)
 		rc = command->run(&ctx, err);
+	ol_session_warn(ctx.session);
 	ol_progress_finish(progress);
 	if (rc < 0)
 		tell_failure(&ctx, err);

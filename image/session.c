@@ -84,6 +84,15 @@ void ol_session_close(ol_session *session)
 	free(session);
 }
 
+void ol_session_warn(ol_session *session)
+{
+	const uint64_t count = session ? ol_store_passed_over(session->store) : 0;
+
+	if (count)
+		ol_tell_text(&session->options.listener, OL_EVENT_WARNING,
+			"damaged rows of the database were left out; run `orlop check --repair`");
+}
+
 ol_store *ol_session_store(ol_session *session)
 {
 	return session->store;

@@ -40,6 +40,8 @@ typedef struct ol_session_options {
 int ol_session_open(const ol_session_options *options, ol_session **out, ol_error *err);
 void ol_session_close(ol_session *session);
 OL_DEFINE_AUTO(ol_session, ol_session_close)
+/* Tells the listener, once, if lists have left damaged rows of the database out. */
+void ol_session_warn(ol_session *session);
 ol_store *ol_session_store(ol_session *session); /* lent */
 const char *ol_session_driver(
 	ol_session *session, const char **why); /* chosen at first use; NULL when none works */

@@ -1,3 +1,5 @@
+#include <signal.h>
+
 #include "store/lease.h"
 #include "tests/store_box.h"
 
@@ -48,12 +50,70 @@ static void leases_do_not_share_items(void **state)
 	assert_false(ol_blob_exists(box->store, &digest));
 }
 
+static void lease_and_die(store_box *box, ol_store *store)
+{
+	ol_digest digest = box_digest("x");
+	ol_lease *lease = NULL;
+
+	(void)box;
+	(void)ol_lease_begin(store, "load", &lease, NULL);
+	(void)ol_lease_add(lease, &digest, NULL);
+	(void)raise(SIGKILL);
+}
+
+static void lease_resumably_and_die(store_box *box, ol_store *store)
+{
+	ol_digest digest = box_digest("x");
+	ol_lease *lease = NULL;
+
+	(void)box;
+	(void)ol_lease_begin_resumable(store, "pull", &lease, NULL);
+	(void)ol_lease_add(lease, &digest, NULL);
+	(void)raise(SIGKILL);
+}
+
+/* What a process leased ends with it; a pull's an hour later, so that it can be resumed. */
+static void a_lease_ends_with_its_process_or_an_hour_later(void **state)
+{
+	static const struct {
+		const char *label;
+		void (*work)(store_box *box, ol_store *store);
+		const char *later;
+		bool kept;
+	} cases[] = {
+		{ "at once", lease_and_die, NULL, false },
+		{ "resumable", lease_resumably_and_die, NULL, true },
+		{ "within the hour", lease_resumably_and_die,
+			"UPDATE leases SET expires = expires - 3500", true },
+		{ "after the hour", lease_resumably_and_die,
+			"UPDATE leases SET expires = expires - 3601", false },
+	};
+
+	(void)state;
+	OL_EACH (cases, c) {
+		void *fresh = NULL;
+		store_box *box;
+		ol_digest digest;
+
+		(void)box_setup(&fresh);
+		box = fresh;
+		digest = box_blob(box->store, "x");
+		assert_true(box_killed_at(box, "none", c->work));
+		if (c->later)
+			box_sql(box, c->later);
+		CHECK_INT(c->label, OL_OK, ol_gc(box->store, NULL, &(ol_gc_result){ 0 }, NULL));
+		CHECK_INT(c->label, c->kept, ol_blob_exists(box->store, &digest));
+		(void)box_teardown(&fresh);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		BOX_TEST(adding_to_a_lease_that_was_ended_elsewhere_fails),
 		BOX_TEST(adding_renews_a_lease),
 		BOX_TEST(leases_do_not_share_items),
+		cmocka_unit_test(a_lease_ends_with_its_process_or_an_hour_later),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

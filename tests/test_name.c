@@ -1,4 +1,5 @@
 #include "base/clock.h"
+#include "base/limits.h"
 #include "tests/store_box.h"
 
 #define MANIFEST "application/vnd.oci.image.manifest.v1+json"
@@ -260,6 +261,83 @@ static void killed_at_any_step_names_are_whole(void **state)
 	}
 }
 
+struct facts {
+	int rows, pinned, imported;
+	char summary[64];
+};
+
+static int add_facts(void *ctx, const ol_name_info *info, ol_error *err)
+{
+	struct facts *facts = ctx;
+
+	(void)err;
+	facts->rows++;
+	facts->pinned += info->pinned;
+	facts->imported += info->imported;
+	(void)snprintf(facts->summary, sizeof facts->summary, "%s", info->summary);
+	return OL_OK;
+}
+
+static void check_facts(store_box *box, const char *label, int pinned, int imported)
+{
+	struct facts facts = { 0 };
+
+	CHECK_INT(label, OL_OK, ol_name_each(box->store, add_facts, &facts, NULL));
+	CHECK_INT(label, pinned, facts.pinned);
+	CHECK_INT(label, imported, facts.imported);
+	CHECK_STR(label, "{\"id\":1}", facts.summary);
+}
+
+/* pinned, imported and summary belong to the root: a new row has what the others have, and changes
+ * theirs. */
+static void what_is_true_of_a_root_is_true_of_all_its_names(void **state)
+{
+	store_box *box = *state;
+	ol_digest root = box_digest("root"), none = box_digest("none");
+	ol_name_info info = { .name = "one",
+		.root = root,
+		.media_type = MANIFEST,
+		.imported = true,
+		.summary = "{\"id\":1}" };
+
+	CHECK_INT("one", OL_OK, ol_name_set(box->store, &info, NULL));
+	check_facts(box, "one", 0, 1);
+	info = (ol_name_info){ .name = "two", .root = root, .media_type = MANIFEST };
+	CHECK_INT("two", OL_OK, ol_name_set(box->store, &info, NULL));
+	check_facts(box, "two", 0, 2);
+	CHECK_INT("pin", OL_OK, ol_name_pin(box->store, &root, true, NULL));
+	check_facts(box, "pin", 2, 2);
+	info.name = "three";
+	info.summary = "";
+	CHECK_INT("three", OL_OK, ol_name_set(box->store, &info, NULL));
+	check_facts(box, "three", 3, 3);
+	CHECK_INT("unpin", OL_OK, ol_name_pin(box->store, &root, false, NULL));
+	check_facts(box, "unpin", 0, 3);
+	CHECK_INT("nobody", OL_ENOTFOUND, ol_name_pin(box->store, &none, true, NULL));
+	/* The last name goes, and the nameless row keeps what is known. */
+	CHECK_INT("remove", OL_OK, ol_name_remove(box->store, "one", true, NULL));
+	CHECK_INT("remove", OL_OK, ol_name_remove(box->store, "two", true, NULL));
+	CHECK_INT("remove", OL_OK, ol_name_remove(box->store, "three", true, NULL));
+	check_facts(box, "nameless", 0, 1);
+}
+
+static void a_summary_is_plain_and_bounded(void **state)
+{
+	store_box *box = *state;
+	char text[OL_SUMMARY_BYTES_MAX + 2];
+	ol_name_info info = {
+		.name = "x", .root = box_digest("root"), .media_type = MANIFEST, .summary = text
+	};
+
+	memset(text, 'a', sizeof text - 1);
+	text[sizeof text - 1] = '\0';
+	CHECK_INT("too long", OL_EINVAL, ol_name_set(box->store, &info, NULL));
+	text[OL_SUMMARY_BYTES_MAX] = '\0';
+	CHECK_INT("longest", OL_OK, ol_name_set(box->store, &info, NULL));
+	text[1] = '\n';
+	CHECK_INT("control", OL_EINVAL, ol_name_set(box->store, &info, NULL));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -271,6 +349,8 @@ int main(void)
 		BOX_TEST(leftovers_of_another_process_of_our_pid_do_no_harm),
 		BOX_TEST(a_thousand_names_are_listed_at_once),
 		BOX_TEST(killed_at_any_step_names_are_whole),
+		BOX_TEST(what_is_true_of_a_root_is_true_of_all_its_names),
+		BOX_TEST(a_summary_is_plain_and_bounded),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
