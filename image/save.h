@@ -24,5 +24,7 @@ typedef struct ol_save_options {
 	const char *const *since; /* images whose blobs the receiver has; ended by NULL, or NULL */
 } ol_save_options;
 
-/* A file appears whole or not at all. */
+/* A file appears whole or not at all. What an image lists for other platforms may stay out, as it
+ * stayed out of the store. OL_ENOTFOUND: an image, or a platform that was asked for, is not there;
+ * OL_ECORRUPT names the layer that is damaged. */
 int ol_save(ol_session *session, const ol_save_options *options, ol_error *err);
