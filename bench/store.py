@@ -4,7 +4,7 @@
   bench/store.py [--orlop PROGRAM] [--many PROGRAM] [--counts 1,1000,10000] [--runs N] [--markdown FILE]
 
 For each count a store is made (bench/many_images.c: four layers an image, three of them shared by all), and each command
-is run RUNS times in it, those that change it each with an image of its own. Told are medians, wall and CPU (user and system)
+is run RUNS times in it, those that change it each with an image of its own. Told are the median of wall and the least CPU (user and system: what others do to the machine only adds)
 milliseconds. Then gc runs in a loop beside lists, tags and removals, and the slowest list is told.
 """
 import argparse, os, resource, statistics, subprocess, sys, tempfile, threading, time
@@ -84,18 +84,19 @@ def beside(store, seconds):
     return max(lists), statistics.median(lists), len(lists)
 
 
-def report(args, all_rows, besides):
+def report(args, all_rows, besides, version):
     counts = list(all_rows)
     lines = ["### A store with many images\n",
-             "Made by `bench/run --only store` (`bench/store.py`): wall / CPU milliseconds of orlop's own commands, medians of "
-             f"{args.runs} runs, by the number of images in the store.\n",
+             "Made by `bench/run --only store` (`bench/store.py`): milliseconds of orlop's own commands, wall (median of "
+             f"{args.runs} runs) / CPU (the least), by the number of images in the store. A start of the program is part of each: `orlop version` takes "
+             f"{version[0]:.1f} / {version[1]:.1f}.\n",
              "| command | " + " | ".join(f"{count:,} image{'s' if count > 1 else ''}" for count in counts) + " |",
              "|---" * (len(counts) + 1) + "|"]
     for command in dict.fromkeys(c for rows in all_rows.values() for c in rows):
         cells = []
         for count in counts:
             row = all_rows[count].get(command)
-            cells.append("" if not row else f"{statistics.median(w for w, _ in row):.1f} / {statistics.median(c for _, c in row):.1f}")
+            cells.append("" if not row else f"{statistics.median(w for w, _ in row):.1f} / {min(c for _, c in row):.1f}")
         lines.append(f"| `{command}` | " + " | ".join(cells) + " |")
     lines.append("")
     for count, (slowest, median, lists) in besides.items():
@@ -117,9 +118,11 @@ def main():
         with tempfile.TemporaryDirectory(prefix="orlop-bench-store.", dir="/var/tmp") as folder:
             store = Store(args, count, folder)
             all_rows[count] = measure(store, args.runs)
+            starts = [store.run("version") for _ in range(args.runs)]
+            version = statistics.median(w for w, _ in starts), min(c for _, c in starts)
             if count >= 1000:
                 besides[count] = beside(store, 5)
-    text = report(args, all_rows, besides)
+    text = report(args, all_rows, besides, version)
     print(text)
     if args.markdown:
         with open(args.markdown) as f:
