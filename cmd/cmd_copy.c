@@ -35,6 +35,8 @@ static int run(ol_context *ctx, ol_error *err)
 	copy.platform = is_set ? &platform : NULL;
 	ol_progress_set_verb(ctx->progress, OL_PROGRESS_COPIES);
 	rc = ol_copy_image(session, &copy, &copied, err);
+	if (rc == OL_ECANCELED)
+		(void)ol_hint(err, rc, "copy it again: what has arrived is not sent twice");
 	if (rc < 0)
 		return ol_wrap(err, rc, "cannot copy %.255s", copy.source);
 	rc = ol_copy_tell(ctx, target, &copied, err);

@@ -71,14 +71,12 @@ static ol_json *annotations_json(const ol_document *document)
 /* How the manifest is listed among its subject's referrers. */
 static ol_json *referrer_json(const ol_manifest_put *manifest, const ol_document *document)
 {
-	ol_json *json = ol_json_object();
+	ol_json *json =
+		ol_descriptor_json(manifest->media_type, &manifest->digest, manifest->bytes.size);
 	const char *type = document->artifact_type                  ? document->artifact_type
 			   : document->kind == OL_DOCUMENT_MANIFEST ? document->config.media_type
 								    : NULL;
 
-	ol_json_set_text(json, "mediaType", manifest->media_type);
-	ol_json_set_text(json, "digest", ol_digest_format(&manifest->digest).text);
-	ol_json_set_int(json, "size", (int64_t)manifest->bytes.size);
 	if (type)
 		ol_json_set_text(json, "artifactType", type);
 	if (document->annotation_count)

@@ -90,11 +90,9 @@ static int read_existing(const struct archive *archive, ol_json **out, ol_error 
 
 static ol_json *entry_json(const struct archive *archive)
 {
-	ol_json *entry = ol_json_object();
+	ol_json *entry = ol_descriptor_json(
+		archive->root.media_type, &archive->root.digest, archive->root.size);
 
-	ol_json_set_text(entry, "mediaType", archive->root.media_type);
-	ol_json_set_text(entry, "digest", ol_digest_format(&archive->root.digest).text);
-	ol_json_set_int(entry, "size", (int64_t)archive->root.size);
 	if (*archive->name) {
 		ol_json *annotations = ol_json_object();
 
