@@ -53,7 +53,7 @@ typedef struct ol_docker_v1 {
 
 int ol_docker_v1_parse(ol_view bytes, ol_docker_v1 *out, ol_error *err);
 void ol_docker_v1_done(ol_docker_v1 *v1);
-/* The config that docker makes of it: the top's members, its root file system and a history of all,
- * base first. Adds to out. */
+/* A config of what docker takes for one, too: the top's members, its root file system and a history
+ * of all, base first. Its bytes are sorted, so the image ID is not docker's. Adds to out. */
 int ol_docker_v1_config(const ol_docker_v1 *layers, const ol_digest *diff_ids, size_t count,
 	ol_str *out, ol_error *err);

@@ -1,6 +1,6 @@
 /*
  * Docker's oldest layout: no manifest.json, but `repositories`, and for each layer <id>/json, which
- * names its parent, and <id>/layer.tar. The config is made of them as docker makes it.
+ * names its parent, and <id>/layer.tar. The config is made of them.
  */
 #include <assert.h>
 #include <string.h>
