@@ -54,7 +54,8 @@ static void look_whether_it_lives(const ol_store *store, ol_container_info *info
 {
 	if (info->state != OL_CONTAINER_RUNNING)
 		return;
-	if (strcmp(info->boot_id, store->boot) == 0 && ol_process_alive(info->pid, info->pid_start))
+	if (info->boot_id && strcmp(info->boot_id, store->boot) == 0 &&
+		ol_process_alive(info->pid, info->pid_start))
 		return;
 	info->state = OL_CONTAINER_EXITED;
 	info->exit_status = STATUS_LOST;
