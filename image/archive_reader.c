@@ -15,6 +15,7 @@
 
 #include "base/alloc.h"
 #include "base/limits.h"
+#include "image/archive_lazy_priv.h"
 #include "image/archive_reader_priv.h"
 
 /* Large enough that a read from disk or pipe is no matter of system calls. */
@@ -165,6 +166,9 @@ static int open_reader(ol_reader *from, bool raw, ol_archive_reader **out, ol_er
 	self->from = from;
 	self->owns_from = raw;
 	self->piece = ol_alloc(PIECE_BYTES);
+	rc = ol_archive_need(err);
+	if (rc < 0)
+		return rc;
 	self->handle = archive_read_new();
 	if (!self->handle)
 		return ol_fail(err, OL_ESYSTEM, "libarchive: no memory");
