@@ -199,6 +199,31 @@ static int add_entry(struct gathering *g, const ol_descriptor *entry, const ol_p
 	return rc;
 }
 
+/* What an index says of its images (signed statements of how they were made) may be absent, and is
+ * never run; what the archive has of it may exist nowhere else and is kept, whole or not at all. */
+static int keep_attestation(struct gathering *g, const ol_descriptor *entry, ol_error *err)
+{
+	ol_auto(ol_document_free) ol_document *document = NULL;
+	ol_autofree ol_digest *parts = NULL;
+	int rc = get_document(g, &entry->digest, entry->media_type, &document, err);
+
+	if (rc < 0 || document->kind != OL_DOCUMENT_MANIFEST)
+		return rc == OL_ENOTFOUND ? OL_OK : rc;
+	parts = ol_alloc_array(document->layer_count + 1, sizeof *parts);
+	parts[0] = document->config.digest;
+	for (size_t i = 0; i < document->layer_count; i++)
+		parts[i + 1] = document->layers[i].digest;
+	for (size_t i = 0; rc == OL_OK && i <= document->layer_count; i++) {
+		ol_auto_buf ol_buf bytes = OL_BUF(OL_CONFIG_BYTES_MAX);
+
+		rc = get_blob(g, &parts[i], OL_CONFIG_BYTES_MAX, &bytes, err);
+	}
+	if (rc == OL_OK)
+		rc = ol_blob_set_edges(g->incoming->session->store, &entry->digest, parts,
+			document->layer_count + 1, err);
+	return rc == OL_ENOTFOUND ? OL_OK : rc;
+}
+
 /* What is absent of another platform than the host's is no matter, if one is whole. */
 static int tolerate(struct gathering *g, const ol_descriptor *entry, const ol_descriptor *native,
 	int rc, const ol_error *error)
@@ -231,9 +256,12 @@ static int add_all(struct gathering *g, const ol_document *index, unsigned depth
 		const ol_descriptor *entry = &index->manifests[i];
 		ol_error error = { 0 };
 
-		if (ol_descriptor_is_attestation(entry) || entry->artifact_type ||
-			!ol_digest_is_set(&entry->digest))
+		if (!ol_digest_is_set(&entry->digest) || entry->artifact_type)
 			continue;
+		if (ol_descriptor_is_attestation(entry)) {
+			rc = keep_attestation(g, entry, err);
+			continue;
+		}
 		rc = add_entry(g, entry, NULL, depth, &error);
 		if (rc < 0)
 			rc = tolerate(g, entry, native, rc, &error);

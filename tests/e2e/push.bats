@@ -255,8 +255,7 @@ play_own() {
 		same_root "$from" "docker://$TO/skopeo/$image:1"
 		orlop copy -q "oci-archive:$WORK/s-$image.tar:v1" "oci:$WORK/t/$image:v1"
 		same_root "$from" "oci:$WORK/t/$image:v1"
-		# Into the store, and out of it. (A load keeps no attestations.)
-		[ "$image" != multiarch ] || continue
+		# Into the store, and out of it.
 		orlop copy -q "oci:$WORK/s-$image:v1" "stored-$image:1"
 		orlop copy -q "stored-$image:1" "docker://$TO/stored/$image:1"
 		same_root "$from" "docker://$TO/stored/$image:1"
