@@ -77,9 +77,9 @@ static int tell(ol_context *ctx, findings *f, uint64_t faults, bool repair, ol_e
 		else if (faults)
 			say(ctx, faults, "fault found", "faults found");
 		else
-			ol_console_print(ctx->console,
-				repair && f->unmended ? "no more faults found\n"
-						      : "no faults found\n");
+			ol_console_print(ctx->console, repair && f->unmended
+							       ? "no more faults found\n"
+							       : "no faults found\n");
 		return OL_OK;
 	}
 	json = ol_json_object();
@@ -160,16 +160,17 @@ const ol_command ol_command_check = {
 	.group = OL_GROUP_STORE,
 	.usage = "[OPTIONS]",
 	.summary = "Prove the store: hash all that containers would read",
-	.description = "Every blob and layer is hashed again and compared with its digest, every "
-		       "row of the database with its checksum and its files. What is wrong is "
-		       "named, a line each, and the exit status is 1. A check that is "
-		       "interrupted goes on where it was when it is started again within a day."
-		       "\n\n"
-		       "With --repair what is damaged is mended: a blob or layer is fetched again, "
-		       "by itself, from where it was pulled; an index is written anew from its tar; "
-		       "a row of the database is put right or made again from the files. What was "
-		       "loaded from an archive and is kept nowhere else is named, and the exit "
-		       "status is 1 if anything is left.",
+	.description =
+		"Every blob and layer is hashed again and compared with its digest, every "
+		"row of the database with its checksum and its files. What is wrong is "
+		"named, a line each, and the exit status is 1. A check that is "
+		"interrupted goes on where it was when it is started again within a day."
+		"\n\n"
+		"With --repair what is damaged is mended: a blob or layer is fetched again, "
+		"by itself, from where it was pulled; an index is written anew from its tar; "
+		"a row of the database is put right or made again from the files. What was "
+		"loaded from an archive and is kept nowhere else is named, and the exit "
+		"status is 1 if anything is left.",
 	.options = { options, ol_registry_options },
 	.aliases = (const ol_alias[]){ { "system check", NULL }, { 0 } },
 	.examples = (const ol_example[]){ { "check", "all of it" },

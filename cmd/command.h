@@ -55,7 +55,7 @@ typedef struct ol_context {
 	bool entered;
 	ol_userns_entry userns;
 	const struct ol_mender *mender; /* check --repair: set before the session is opened */
-	int status; /* exit status when run returns OL_OK */
+	int status;                     /* exit status when run returns OL_OK */
 } ol_context;
 
 #define OL_COMMAND_TABLES 4

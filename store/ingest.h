@@ -53,11 +53,11 @@ void ol_ingest_finish(ol_ingest *ingest, int rc, const ol_error *err);
 /* Reads from the front, waiting for bytes to come; ends at size. Fails with the writer's error. The
  * reader is closed before the ingest is. */
 ol_reader *ol_ingest_reader(ol_ingest *ingest, const ol_cancel *cancel);
-/* Waits until the bytes in front of upto are there, or the writer has had its last word: *have is how
- * far the contiguous prefix goes then. Fails with the writer's error. One thread at a time waits, here
- * or in the reader. */
-int ol_ingest_wait(ol_ingest *ingest, uint64_t upto, const ol_cancel *cancel, uint64_t *have,
-	ol_error *err);
+/* Waits until the bytes in front of upto are there, or the writer has had its last word: *have is
+ * how far the contiguous prefix goes then. Fails with the writer's error. One thread at a time
+ * waits, here or in the reader. */
+int ol_ingest_wait(
+	ol_ingest *ingest, uint64_t upto, const ol_cancel *cancel, uint64_t *have, ol_error *err);
 /* Reads at any offset what is there already, and waits for nothing. Closed before the ingest is. */
 ol_source *ol_ingest_source(ol_ingest *ingest);
 /* Forgets all bytes (they were wrong): everything is missing again. */

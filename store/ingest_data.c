@@ -240,8 +240,8 @@ static void sleep_on(ol_ingest *ingest, uint64_t wants)
 	ingest->reader_waits = false;
 }
 
-int ol_ingest_wait(ol_ingest *ingest, uint64_t upto, const ol_cancel *cancel, uint64_t *have,
-	ol_error *err)
+int ol_ingest_wait(
+	ol_ingest *ingest, uint64_t upto, const ol_cancel *cancel, uint64_t *have, ol_error *err)
 {
 	int rc = OL_OK;
 
@@ -322,11 +322,9 @@ struct source {
 	ol_ingest *ingest; /* lent */
 };
 
-static int read_source(
-	ol_source *source, uint64_t offset, void *data, size_t size, ol_error *err)
+static int read_source(ol_source *source, uint64_t offset, void *data, size_t size, ol_error *err)
 {
-	return ol_pread_all(
-		((struct source *)source)->ingest->data_fd, data, size, offset, err);
+	return ol_pread_all(((struct source *)source)->ingest->data_fd, data, size, offset, err);
 }
 
 static void close_source(ol_source *source)
