@@ -415,7 +415,6 @@ static void sound_rows_of_a_damaged_database_are_kept(void **state)
 	store_box *box = *state;
 	struct heard heard = { 0 };
 	ol_container_info container = { 0 };
-	ol_autofree char *sql = NULL;
 	ol_name_info name = { 0 };
 
 	fill(box);
