@@ -1,7 +1,7 @@
 /*
  * index.json: the images as an OCI image index (image-spec image-layout.md, "index.json file"), so
  * that other tools can open the store in place. It is derived; only the repair of a lost row of
- * names reads it (rebuild_names.c), and finds what the row held in the annotations.
+ * names reads it (image/relist.c), and finds what the row held in the annotations.
  *
  *	{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[
  *	{"mediaType":…,"digest":…,"size":…,"annotations":{
@@ -13,11 +13,13 @@
  * The first two are the full reference: tags alone would collide, since the store holds many
  * repositories. What does not apply is left out.
  *
+ * Every change of names counts up a mark in the database, in its own transaction, and who publishes
+ * the file takes the mark away. So who dies between the two leaves it, and whoever then closes a
+ * handle that found it, and finds that it has not moved, publishes.
+ *
  * With thousands of images the file has megabytes, and to write it anew at each of many changes
- *would take longer than all else. So where it is long, a change only counts up a mark in the
- *database, in its own transaction, and the file follows: within a second while changes come, else
- *when the handle is closed. Who dies before leaves the mark; whoever then closes a handle that
- *found it, and finds that it has not moved, publishes.
+ * would take longer than all else. So where it is long it follows later: within a second while
+ * changes come, else when the handle is closed.
  */
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -32,7 +34,7 @@
 
 /* Up to this size (some 200 images: a millisecond) it follows each change at once. */
 #define LISTING_BYTES_SHORT ((size_t)64 << 10)
-/* Behind by this at most while changes come. */
+/* A long one is behind by this at most while changes come. */
 #define LISTING_BEHIND_MS 1000
 
 static void add_string(ol_str *out, const char *text)
@@ -228,7 +230,7 @@ int ol_listing_commit(ol_store *store, ol_txn *txn, ol_error *err)
 	uint64_t since;
 	int rc = ol_fault("store.name.commit", err);
 
-	if (rc == OL_OK && later)
+	if (rc == OL_OK)
 		rc = ol_db_run(txn->db, err, NULL,
 			"INSERT INTO store(key, value) VALUES('unlisted', 1) ON CONFLICT(key) DO "
 			"UPDATE SET value = value + 1",

@@ -88,6 +88,18 @@ static void whoever_comes_next_publishes_for_one_who_died(void **state)
 	assert_true(lists(box, MANY));
 }
 
+/* However short it is, who dies between the names and the file leaves the mark. */
+static void a_short_one_is_published_for_one_who_died(void **state)
+{
+	store_box *box = *state;
+
+	(void)box_blob(box->store, "manifest");
+	assert_true(box_killed_at(box, "store.name.committed:kill", change));
+	assert_false(lists(box, MANY));
+	box_boot(box, "boot-1");
+	assert_true(lists(box, MANY));
+}
+
 static void what_somebody_else_published_is_not_published_again(void **state)
 {
 	store_box *box = *state;
@@ -113,6 +125,7 @@ int main(void)
 		BOX_TEST(a_long_one_follows_when_the_store_is_closed),
 		BOX_TEST(a_long_one_follows_within_a_second_while_changes_come),
 		BOX_TEST(whoever_comes_next_publishes_for_one_who_died),
+		BOX_TEST(a_short_one_is_published_for_one_who_died),
 		BOX_TEST(what_somebody_else_published_is_not_published_again),
 	};
 
