@@ -12,7 +12,7 @@
  * What is to be made again from files the store finds itself (blobs) or image/ (names, edges,
  * layers: ol_store_is_rebuilding). Until ol_store_rebuilt says that all is done, nobody else can
  * open the store, index.json stays as it is and gc refuses: a repair that was killed is begun
- *again.
+ * again.
  */
 #include "store/name.h"
 #include "store/store.h"

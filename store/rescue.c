@@ -2,8 +2,9 @@
  * The database made readable again: first in place, row by row; where SQLite itself cannot read it,
  * a new one beside it:
  *
- *	orlop.db ──▶ rows that prove themselves, or miss one bit ──▶ .tmp-… ──▶ orlop.db
- *	   └────────▶ orlop.db.damaged-<time>
+ *	orlop.db ──▶ rows that prove themselves, or miss one bit ──▶ .tmp-…
+ *	   │                                                            ▼
+ *	   └────────▶ orlop.db.damaged-<time>                    orlop.db.mended ──▶ orlop.db
  *
  * The new one is born with the row ('rebuild', 1) of `store`, which keeps everybody else out.
  */
@@ -20,6 +21,7 @@
 #include "store/row_mend_priv.h"
 
 #define DATABASE "database orlop.db"
+#define MENDED   "orlop.db.mended"
 
 static int exec(ol_db *db, const char *sql, ol_error *err)
 {
@@ -222,45 +224,56 @@ static int make_new(ol_store *store, const ol_mender *mender, const char *name, 
 	return rc == OL_OK ? ol_fsync_at(store->root_fd, name, err) : rc;
 }
 
-/* The log goes first: it must never be taken for that of the new file. */
-static int move_aside(ol_store *store, char aside[64], ol_error *err)
+static bool is_there(const ol_store *store, const char *name)
 {
-	static const char *const parts[] = { "-wal", "-shm", "" };
-	int rc = OL_OK;
-
-	(void)snprintf(aside, 64, "orlop.db.damaged-%lld", (long long)ol_unix_now());
-	for (size_t i = 0; rc == OL_OK && i < sizeof parts / sizeof parts[0]; i++) {
-		char from[64], to[96];
-
-		(void)snprintf(from, sizeof from, "orlop.db%s", parts[i]);
-		(void)snprintf(to, sizeof to, "%s%s", aside, parts[i]);
-		rc = ol_publish_move(store->root_fd, from, store->root_fd, to, 0, err);
-		if (rc == OL_ENOTFOUND)
-			rc = OL_OK;
-	}
-	return rc;
+	return faccessat(store->root_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
-static int replace(ol_store *store, const ol_mender *mender, ol_error *err)
+static int forget_file(ol_store *store, const char *name, ol_error *err)
 {
-	const ol_scratch_name name = ol_scratch(OL_TMP_PREFIX);
-	const bool there = faccessat(store->root_fd, "orlop.db", F_OK, 0) == 0;
+	if (unlinkat(store->root_fd, name, 0) < 0 && errno != ENOENT)
+		return ol_fail_sys(err, "%s", name);
+	return OL_OK;
+}
+
+/* A second name for the damaged database and its log. */
+static int keep_aside(ol_store *store, char aside[64], ol_error *err)
+{
+	char log[72];
+
+	for (int64_t when = ol_unix_now();; when++) {
+		(void)snprintf(aside, 64, "orlop.db.damaged-%lld", (long long)when);
+		if (linkat(store->root_fd, "orlop.db", store->root_fd, aside, 0) == 0)
+			break;
+		if (errno != EEXIST) /* of one who was killed here */
+			return ol_fail_sys(err, "%s", aside);
+	}
+	(void)snprintf(log, sizeof log, "%s-wal", aside);
+	if (linkat(store->root_fd, "orlop.db-wal", store->root_fd, log, 0) < 0 && errno != ENOENT)
+		return ol_fail_sys(err, "%s", log);
+	return OL_OK;
+}
+
+/* From the moment that the new database has the name MENDED it is the one that counts, whoever
+ * dies: the old one is then taken apart, which its log, a second file, does not let happen at once.
+ * The log goes first: it must never be taken for that of the new file. */
+static int take_place(ol_store *store, const ol_mender *mender, ol_error *err)
+{
+	const bool there = is_there(store, "orlop.db");
 	char aside[64] = "";
-	int rc = make_new(store, mender, name.text, err);
+	int rc = there ? keep_aside(store, aside, err) : OL_OK;
 
 	if (rc == OL_OK)
-		rc = ol_fault("store.rescue.made", err);
-	if (rc == OL_OK && there)
-		rc = move_aside(store, aside, err);
+		rc = forget_file(store, "orlop.db-wal", err);
+	if (rc == OL_OK)
+		rc = forget_file(store, "orlop.db-shm", err);
 	if (rc == OL_OK)
 		rc = ol_fault("store.rescue.aside", err);
 	if (rc == OL_OK)
-		rc = ol_publish_move(store->root_fd, name.text, store->root_fd, "orlop.db",
-			OL_PUBLISH_SYNC, err);
-	if (rc < 0) {
-		(void)unlinkat(store->root_fd, name.text, 0);
+		rc = ol_publish_move(store->root_fd, MENDED, store->root_fd, "orlop.db",
+			OL_PUBLISH_SYNC | OL_PUBLISH_REPLACE, err);
+	if (rc < 0)
 		return rc;
-	}
 	if (there)
 		ol_mended_tell(mender, true, DATABASE,
 			"moved aside as %s and made again from what it and the store's files say",
@@ -271,8 +284,25 @@ static int replace(ol_store *store, const ol_mender *mender, ol_error *err)
 	return OL_OK;
 }
 
-/* The reader and writer that open_database will open anew. */
-static void close_all(ol_store *store)
+static int replace(ol_store *store, const ol_mender *mender, ol_error *err)
+{
+	const ol_scratch_name name = ol_scratch(OL_TMP_PREFIX);
+	int rc = make_new(store, mender, name.text, err);
+
+	if (rc == OL_OK)
+		rc = ol_fault("store.rescue.made", err);
+	if (rc == OL_OK)
+		rc = ol_publish_move(
+			store->root_fd, name.text, store->root_fd, MENDED, OL_PUBLISH_SYNC, err);
+	if (rc < 0) {
+		(void)unlinkat(store->root_fd, name.text, 0);
+		return rc;
+	}
+	return take_place(store, mender, err);
+}
+
+/* It is opened anew when it is needed. */
+static void close_writer(ol_store *store)
 {
 	ol_db_done(&store->writer);
 	ol_db_init(&store->writer);
@@ -292,7 +322,7 @@ bool ol_has_orphaned_files(ol_store *store)
 {
 	bool any = false;
 
-	if (faccessat(store->root_fd, "orlop.db", F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+	if (is_there(store, "orlop.db"))
 		return false;
 	for (size_t i = OL_SHA256; i <= OL_SHA512; i++)
 		(void)ol_each_name(store->blobs_fd[i], see_any, &any, NULL);
@@ -300,16 +330,23 @@ bool ol_has_orphaned_files(ol_store *store)
 	return any;
 }
 
+bool ol_is_half_replaced(const ol_store *store)
+{
+	return is_there(store, MENDED);
+}
+
 int ol_rescue(ol_store *store, const ol_mender *mender, ol_error *err)
 {
 	ol_autofd int lock = -1;
-	const bool there = faccessat(store->root_fd, "orlop.db", F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 	int rc = ol_root_lock(store, &lock, err);
 
-	if (rc < 0 || (!there && !ol_has_orphaned_files(store)))
-		return rc;
-	rc = there ? mend_in_place(store, mender, err) : OL_ECORRUPT;
-	close_all(store);
+	if (rc == OL_OK && ol_is_half_replaced(store))
+		rc = take_place(store, mender, err);
+	if (rc == OL_OK && is_there(store, "orlop.db"))
+		rc = mend_in_place(store, mender, err);
+	else if (rc == OL_OK && ol_has_orphaned_files(store))
+		rc = OL_ECORRUPT;
+	close_writer(store);
 	if (rc == OL_ECORRUPT)
 		rc = replace(store, mender, err);
 	return rc < 0 ? ol_wrap(err, rc, "repair") : OL_OK;

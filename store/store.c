@@ -144,6 +144,12 @@ static int create_or_migrate(ol_store *store, ol_error *err)
 	return rc == OL_OK ? ol_listing_write(store, false, err) : rc;
 }
 
+static int fail_unfinished(ol_error *err)
+{
+	(void)ol_fail(err, OL_ECORRUPT, "a repair of the store was begun and is not finished");
+	return ol_hint(err, OL_ECORRUPT, "run `orlop check --repair` to finish it");
+}
+
 static int open_database(ol_store *store, ol_error *err)
 {
 	int64_t version = 0;
@@ -154,6 +160,8 @@ static int open_database(ol_store *store, ol_error *err)
 			err, OL_ECORRUPT, "the database orlop.db is missing from %s", store->root);
 		return ol_hint(err, OL_ECORRUPT, "run `orlop check --repair` to make it again");
 	}
+	if (ol_is_half_replaced(store))
+		return fail_unfinished(err);
 	rc = ol_db_open(&store->reader, store->db_path, store->read_only, err);
 	if (rc == OL_OK)
 		rc = ol_schema_version(&store->reader, &version, err);
@@ -193,10 +201,7 @@ static int read_id(ol_store *store, ol_error *err)
 /* Between a repair's beginning and its end the database does not say all it should. */
 static int refuse_unfinished(ol_store *store, ol_error *err)
 {
-	if (!ol_store_is_rebuilding(store))
-		return OL_OK;
-	(void)ol_fail(err, OL_ECORRUPT, "a repair of the store was begun and is not finished");
-	return ol_hint(err, OL_ECORRUPT, "run `orlop check --repair` to finish it");
+	return ol_store_is_rebuilding(store) ? fail_unfinished(err) : OL_OK;
 }
 
 /* The log may be switched off: a database that was made again comes without. */

@@ -128,6 +128,8 @@ int ol_root_lock(ol_store *store, int *fd, ol_error *err);
 
 /* rescue.c: there is no database, but there are files that it told of. */
 bool ol_has_orphaned_files(ol_store *store);
+/* A repair was killed between making a new database and putting it in place. */
+bool ol_is_half_replaced(const ol_store *store);
 
 /* A list left a damaged row out. */
 void ol_passed_over(ol_store *store);

@@ -429,7 +429,7 @@ static void sound_rows_of_a_damaged_database_are_kept(void **state)
 	ol_name_info_done(&name);
 }
 
-static void fill_and_harm(store_box *box, ol_store *store)
+static void mend_and_settle(store_box *box)
 {
 	const ol_store_options options = { .root = box->root,
 		.run_root = box->run,
@@ -437,11 +437,29 @@ static void fill_and_harm(store_box *box, ol_store *store)
 		.mender = &(ol_mender){ 0 } };
 	ol_store *own = NULL;
 
-	(void)store;
 	(void)ol_store_open(&options, &own, NULL);
 	if (own)
 		(void)ol_store_rebuilt(own, NULL);
 	ol_store_close(own);
+}
+
+static bool killed_at(store_box *box, const char *fault)
+{
+	pid_t pid;
+	int status = 0;
+
+	ol_store_close(box->store);
+	box->store = NULL;
+	pid = fork();
+	if (pid == 0) {
+		ol_autofree char *point = ol_text("%s:kill", fault);
+
+		(void)setenv("ORLOP_FAULT", point, 1);
+		mend_and_settle(box);
+		_exit(0);
+	}
+	assert_int_equal(pid, waitpid(pid, &status, 0));
+	return WIFSIGNALED(status);
 }
 
 /* Killed anywhere, the next repair does all of it. */
@@ -456,8 +474,6 @@ static void a_killed_repair_is_begun_again(void **state)
 		void *fresh = NULL;
 		store_box *box;
 		ol_digest root = box_digest("manifest");
-		pid_t pid;
-		int status = 0;
 
 		(void)box_setup(&fresh);
 		box = fresh;
@@ -466,23 +482,31 @@ static void a_killed_repair_is_begun_again(void **state)
 			box_harm(box, "UPDATE blobs SET digest = 'y' || id");
 		else
 			overwrite_all_but_the_first_page(box);
-		ol_store_close(box->store);
-		box->store = NULL;
-		pid = fork();
-		if (pid == 0) {
-			ol_autofree char *point = ol_text("%s:kill", *f);
-
-			(void)setenv("ORLOP_FAULT", point, 1);
-			fill_and_harm(box, NULL);
-			_exit(0);
-		}
-		assert_int_equal(pid, waitpid(pid, &status, 0));
-		CHECK_INT(*f, 1, WIFSIGNALED(status));
+		CHECK_INT(*f, 1, killed_at(box, *f));
 		mend(box, &heard);
 		assert_true(ol_blob_exists(box->store, &root));
 		CHECK_INT(*f, OL_OK, ol_store_rebuilt(box->store, NULL));
 		(void)box_teardown(&fresh);
 	}
+}
+
+/* What nothing but a row knows, a container, is still known when the old database was moved aside
+ * and the new one has not taken its place. */
+static void a_repair_killed_as_it_replaces_loses_no_sound_row(void **state)
+{
+	store_box *box = *state;
+	struct heard heard = { 0 };
+	ol_container_info container = { 0 };
+
+	fill(box);
+	box_harm(box, "PRAGMA writable_schema = ON; DELETE FROM sqlite_schema WHERE name = "
+		      "'sqlite_autoindex_names_1'");
+	assert_true(killed_at(box, "store.rescue.aside"));
+	CHECK_INT("nobody else", OL_ECORRUPT, box_open_as(box, "boot-1", &box->store, NULL));
+	mend(box, &heard);
+	assert_false(box_has(box, "root/orlop.db.mended"));
+	CHECK_INT("container", OL_OK, ol_container_get(box->store, "c", &container, NULL));
+	ol_container_info_done(&container);
 }
 
 static void what_is_damaged_and_useless_goes(void **state)
@@ -511,6 +535,7 @@ int main(void)
 		cmocka_unit_test(a_database_beyond_reading_is_made_again),
 		BOX_TEST(sound_rows_of_a_damaged_database_are_kept),
 		cmocka_unit_test(a_killed_repair_is_begun_again),
+		BOX_TEST(a_repair_killed_as_it_replaces_loses_no_sound_row),
 		BOX_TEST(what_is_damaged_and_useless_goes),
 	};
 
