@@ -14,9 +14,8 @@
  * Nobody waits for 2; for 3 and 4 writers wait as for any other transaction, and readers never.
  *
  * After one image was removed, only what its root reaches can have become garbage: ol_gc_image
- *marks below that root alone. What something else holds, a digest outside with an edge to it among
- *them, stays with all it reaches. Garbage outside counts as holding, too; a full gc removes that
- *first.
+ * marks below that root alone. What something else holds, a digest outside with an edge to it among
+ * them, stays with all it reaches. Garbage outside counts as holding, too: a full gc removes it.
  */
 #include "store/gc.h"
 
@@ -110,6 +109,46 @@ static int refuse_rebuild(ol_db *db, ol_error *err)
 	return ol_hint(err, OL_EBUSY, "if no `orlop check --repair` runs, start one");
 }
 
+/* Every row was found sound in this boot, when an image was removed before. */
+static bool rows_are_proved(ol_store *store, ol_db *db)
+{
+	int64_t is = 0;
+
+	return ol_db_number(db, NULL, &is,
+		       "SELECT EXISTS(SELECT 1 FROM store WHERE key = 'proved' AND value = ? "
+		       "AND " OL_SOUND("store", OL_ROW_STORE) ")",
+		       "t", store->boot) == OL_OK &&
+	       is;
+}
+
+static int keep_proof(ol_store *store, ol_error *err)
+{
+	ol_auto_txn ol_txn txn = { 0 };
+	int rc = ol_txn_begin(store, false, &txn, err);
+
+	if (rc == OL_OK)
+		rc = ol_db_run(txn.db, err, NULL,
+			"INSERT OR REPLACE INTO store(key, value) VALUES('proved', ?)", "t",
+			store->boot);
+	return rc == OL_OK ? ol_txn_commit(&txn, err) : rc;
+}
+
+/* What a damaged or lost row keeps alive cannot be told: then nothing is garbage. All rows of a
+ * large store take a while, so what follows one removed image asks once a boot; a full gc always.
+ */
+static int prove_rows(ol_store *store, const ol_victims *victims, ol_error *err)
+{
+	int rc = OL_OK;
+	{
+		ol_auto_db ol_db *db = ol_db_reader(store);
+
+		if (victims->below && rows_are_proved(store, db))
+			return OL_OK;
+		rc = ol_rows_check_all(db, err);
+	}
+	return rc < 0 || !victims->below ? rc : keep_proof(store, err);
+}
+
 static int mark(ol_store *store, ol_victims *victims, int64_t *changes, ol_error *err)
 {
 	ol_auto_db ol_db *db = ol_db_reader(store);
@@ -117,11 +156,7 @@ static int mark(ol_store *store, ol_victims *victims, int64_t *changes, ol_error
 
 	if (rc < 0)
 		return rc;
-	/* What a damaged or lost row keeps alive cannot be told: then nothing is garbage. */
-	if (!victims->below)
-		rc = ol_rows_check_all(db, err);
-	if (rc == OL_OK)
-		rc = refuse_rebuild(db, err);
+	rc = refuse_rebuild(db, err);
 	if (rc == OL_OK)
 		rc = read_changes(db, changes, err);
 	if (rc == OL_OK)
@@ -179,8 +214,10 @@ static int collect(ol_store *store, const ol_digest *below, const ol_cancel *can
 	__attribute__((cleanup(victims_done))) ol_victims victims = { .below = below };
 	int64_t changes = 0;
 	size_t next = 0;
-	int rc = mark(store, &victims, &changes, err);
+	int rc = prove_rows(store, &victims, err);
 
+	if (rc == OL_OK)
+		rc = mark(store, &victims, &changes, err);
 	while (rc == OL_OK && next < victims.count) {
 		size_t first;
 
@@ -286,8 +323,10 @@ int ol_gc_preview(ol_store *store, ol_gc_result *out, ol_error *err)
 	__attribute__((cleanup(victims_done))) ol_victims victims = { 0 };
 	ol_gc_result result = { 0 };
 	int64_t changes = 0;
-	int rc = mark(store, &victims, &changes, err);
+	int rc = prove_rows(store, &victims, err);
 
+	if (rc == OL_OK)
+		rc = mark(store, &victims, &changes, err);
 	for (size_t i = 0; rc == OL_OK && i < victims.count; i++) {
 		result.blobs += !victims.list[i].is_layer;
 		result.layers += victims.list[i].is_layer;

@@ -1,4 +1,5 @@
 /* gc.c, ol_gc_image: what one removed image leaves. test_gc.c has the rest. */
+#include "base/alloc.h"
 #include "store/gc.h"
 #include "store/lease.h"
 #include "store/use.h"
@@ -143,6 +144,28 @@ static void edges_in_a_circle_end(void **state)
 	CHECK_INT("both", 2, (long long)gc_image(box, &a).blobs);
 }
 
+/* b's edge to what a shares with it is damaged: it cannot be told who needs that. */
+static void while_a_row_is_damaged_nothing_goes(void **state)
+{
+	store_box *box = *state;
+	const ol_digest a = make_image(box, "a", false);
+	const ol_digest b = make_image(box, "b", true), shared = box_digest("shared");
+	ol_autofree char *harm =
+		ol_text("UPDATE edges SET child = 'sha256:0' WHERE parent = '%s' AND "
+			"child = '%s'",
+			ol_digest_format(&b).text, ol_digest_format(&shared).text);
+	ol_autofree char *mend = ol_text("UPDATE edges SET child = '%s' WHERE child = 'sha256:0'",
+		ol_digest_format(&shared).text);
+	ol_gc_result result = { 0 };
+
+	box_harm(box, harm);
+	CHECK_INT("damaged", OL_ECORRUPT, ol_gc_image(box->store, &a, NULL, &result, NULL));
+	assert_true(has(box, "shared") && has(box, "a own"));
+	box_harm(box, mend);
+	CHECK_INT("mended", 3, (long long)gc_image(box, &a).blobs);
+	assert_true(has(box, "shared"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -150,6 +173,7 @@ int main(void)
 		BOX_TEST(what_is_held_stays_with_all_below),
 		BOX_TEST(other_garbage_is_left_to_the_full_gc),
 		BOX_TEST(edges_in_a_circle_end),
+		BOX_TEST(while_a_row_is_damaged_nothing_goes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
