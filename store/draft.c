@@ -15,30 +15,44 @@ struct ol_draft {
 	int dir_fd, lock_fd; /* owned; the flock of lock_fd is what keeps gc away */
 };
 
-/* OL_EBUSY, OL_ENOTFOUND: gc found the folder before it was locked. */
-static int make(ol_draft *draft, ol_error *err)
+/* OL_EBUSY: gc, to which a folder that is not locked yet is that of somebody dead, was faster. */
+static int taken(const ol_draft *draft, ol_error *err)
+{
+	return ol_fail(err, OL_EBUSY, "ingest/%s was removed", draft->name.text);
+}
+
+static int lock(ol_draft *draft, ol_error *err)
 {
 	struct stat ours, named;
 	int rc;
 
-	draft->name = ol_scratch(OL_DRAFT_PREFIX);
-	if (mkdirat(draft->ingest_fd, draft->name.text, 0700) < 0)
-		return ol_fail_sys(err, "mkdir ingest/%s", draft->name.text);
-	rc = ol_dir_open(draft->ingest_fd, draft->name.text, &draft->dir_fd, err);
-	if (rc < 0)
-		return rc;
 	draft->lock_fd =
 		openat(draft->dir_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (draft->lock_fd < 0)
-		return ol_fail_sys(err, "ingest/%s/lock", draft->name.text);
+		return errno == ENOENT ? taken(draft, err)
+				       : ol_fail_sys(err, "ingest/%s/lock", draft->name.text);
 	rc = ol_flock(draft->lock_fd, true, false, err);
 	if (rc < 0)
 		return rc;
 	if (fstat(draft->dir_fd, &ours) < 0 ||
 		fstatat(draft->ingest_fd, draft->name.text, &named, AT_SYMLINK_NOFOLLOW) < 0 ||
 		ours.st_ino != named.st_ino)
-		return ol_fail(err, OL_ENOTFOUND, "ingest/%s was removed", draft->name.text);
+		return taken(draft, err);
 	return OL_OK;
+}
+
+/* OL_EBUSY: as taken. */
+static int make(ol_draft *draft, ol_error *err)
+{
+	int rc;
+
+	draft->name = ol_scratch(OL_DRAFT_PREFIX);
+	if (mkdirat(draft->ingest_fd, draft->name.text, 0700) < 0)
+		return ol_fail_sys(err, "mkdir ingest/%s", draft->name.text);
+	rc = ol_dir_open(draft->ingest_fd, draft->name.text, &draft->dir_fd, err);
+	if (rc == OL_ENOTFOUND)
+		return taken(draft, err);
+	return rc < 0 ? rc : lock(draft, err);
 }
 
 static void close_fds(ol_draft *draft)
@@ -59,7 +73,7 @@ int ol_draft_open(ol_store *store, ol_draft **out, ol_error *err)
 	do {
 		close_fds(draft);
 		rc = make(draft, err);
-	} while (rc == OL_EBUSY || (rc == OL_ENOTFOUND && draft->lock_fd >= 0));
+	} while (rc == OL_EBUSY);
 	if (rc < 0) {
 		close_fds(draft);
 		free(draft);

@@ -2,6 +2,7 @@
 
 #include "base/alloc.h"
 #include "store/draft.h"
+#include "store/gc_priv.h"
 #include "tests/store_box.h"
 
 static int drafts(store_box *box)
@@ -67,6 +68,36 @@ static void gc_leaves_a_draft_that_is_held(void **state)
 	ol_draft_close(draft);
 }
 
+/* Between its making and its lock a draft looks like one of the dead. */
+static void who_loses_a_draft_to_gc_makes_another(void **state)
+{
+	store_box *box = *state;
+	pid_t pid;
+
+	ol_store_close(box->store);
+	box->store = NULL;
+	pid = fork();
+	if (pid == 0) {
+		ol_gc_result result = { 0 };
+
+		(void)box_open_as(box, "boot-1", &box->store, NULL);
+		while (getppid() != 1 && box->store)
+			(void)ol_gc_ingests(box->store, NULL, &result, NULL);
+		_exit(0);
+	}
+	box_boot(box, "boot-1");
+	for (int i = 0; i < 500; i++) {
+		ol_draft *draft = NULL;
+		ol_error err = { 0 };
+
+		CHECK_INT(err.text, OL_OK, ol_draft_open(box->store, &draft, &err));
+		CHECK_INT("ours", 0, faccessat(ol_draft_dir_fd(draft), "lock", F_OK, 0));
+		ol_draft_close(draft);
+	}
+	(void)kill(pid, SIGKILL);
+	assert_int_equal(pid, waitpid(pid, NULL, 0));
+}
+
 static void open_and_die(store_box *box, ol_store *store)
 {
 	ol_draft *draft = NULL;
@@ -108,6 +139,7 @@ int main(void)
 		BOX_TEST(a_draft_is_gone_when_it_is_closed),
 		BOX_TEST(drafts_are_apart),
 		BOX_TEST(gc_leaves_a_draft_that_is_held),
+		BOX_TEST(who_loses_a_draft_to_gc_makes_another),
 		BOX_TEST(gc_removes_the_draft_of_a_process_that_died),
 		BOX_TEST(what_is_worth_keeping_moves_out),
 	};
