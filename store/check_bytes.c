@@ -14,10 +14,9 @@
 #include "base/clock.h"
 #include "store/check_priv.h"
 
-#define THREADS_MAX     16
-#define TELL_EVERY_MS   100
-#define REMEMBER_MS     1000
-#define HASH_READ_BYTES ((size_t)1 << 20)
+#define THREADS_MAX   16
+#define TELL_EVERY_MS 100
+#define REMEMBER_MS   1000
 
 struct work {
 	ol_checker *checker;    /* lent */
@@ -50,70 +49,51 @@ static void read_task(ol_store *store, sqlite3_stmt *stmt, ol_check_tasks *tasks
 	tasks->list[tasks->count++] = task;
 }
 
+#define SOUND_ROWS(table, row, columns)                                                            \
+	"SELECT " columns " FROM " table " WHERE " OL_SOUND(table, row)
+static const char tasks_sql[] = SOUND_ROWS("blobs", OL_ROW_BLOBS,
+	"id, digest, size, state, boot, 0, 0, NULL") " UNION ALL " SOUND_ROWS("layers",
+	OL_ROW_LAYERS,
+	"id, key, disk_bytes, state, boot, 1, is_chain, index_digest") " ORDER BY 3 DESC, 6, 2";
+
 static int list_tasks(ol_store *store, ol_check_tasks *tasks, ol_error *err)
 {
 	ol_auto_db ol_db *db = ol_db_reader(store);
 	ol_auto_stmt sqlite3_stmt *stmt = NULL;
-	int rc = ol_db_query(db, err, &stmt,
-		"SELECT id, digest, size, state, boot, 0, 0, NULL FROM blobs WHERE " OL_SOUND(
-			"blobs", OL_ROW_BLOBS) " UNION ALL"
-					       " SELECT id, key, disk_bytes, state, boot, 1, "
-					       "is_chain, index_digest FROM layers "
-					       "WHERE " OL_SOUND("layers",
-						       OL_ROW_LAYERS) " ORDER BY 3 DESC, 6, 2",
-		"");
+	int rc = ol_db_query(db, err, &stmt, tasks_sql, "");
 
 	while (rc >= 0 && (rc = ol_db_step(db, stmt, err)) == 1)
 		read_task(store, stmt, tasks);
 	return rc;
 }
 
-static void is_wrong(ol_check_task *task, const char *why)
+/* Our own limits, not the file's fault. */
+static bool is_ours(int sys)
 {
-	task->wrong = true;
-	(void)snprintf(task->why, sizeof task->why, "%s", why);
+	return sys == EMFILE || sys == ENFILE || sys == ENOMEM;
 }
 
-/* Like ol_hash_fd, in larger reads and with the bytes counted as they go. OL_ECANCELED. */
-static int hash(struct work *work, int fd, ol_algorithm algorithm, ol_digest *out, ol_error *err)
+/* sys: the errno that tells so, or 0. */
+static void is_wrong(ol_check_task *task, int sys, const char *why)
 {
-	ol_autofree unsigned char *chunk = ol_alloc(HASH_READ_BYTES);
-	ol_auto(ol_hasher_free) ol_hasher *hasher = ol_hasher_new(algorithm);
-	uint64_t offset = 0;
-
-	(void)posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
-	for (;;) {
-		const ssize_t n = pread(fd, chunk, HASH_READ_BYTES, (off_t)offset);
-		const int rc = ol_cancel_check(work->checker->options->cancel, err);
-
-		if (rc < 0)
-			return rc;
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return ol_fail_sys(err, "read at byte %llu", (unsigned long long)offset);
-		if (n == 0)
-			break;
-		ol_hasher_update(hasher, chunk, (size_t)n);
-		offset += (uint64_t)n;
-		work->bytes += (uint64_t)n;
-	}
-	*out = ol_hasher_final(hasher);
-	return OL_OK;
+	task->sys = is_ours(sys) ? sys : 0;
+	task->wrong = !task->sys;
+	(void)snprintf(task->why, sizeof task->why, "%s", why);
 }
 
 static void check_digest(struct work *work, ol_check_task *task, int fd, const ol_digest *want)
 {
+	const ol_hash_watch watch = { work->checker->options->cancel, &work->bytes };
 	ol_error err = { 0 };
 	ol_digest got;
-	int rc = hash(work, fd, want->algorithm, &got, &err);
+	int rc = ol_hash_fd(fd, want->algorithm, &watch, &got, &err);
 
 	if (rc == OL_ECANCELED)
 		task->skipped = true;
 	else if (rc < 0)
-		is_wrong(task, err.text);
+		is_wrong(task, err.sys, err.text);
 	else if (!ol_digest_eq(want, &got))
-		is_wrong(task, "its bytes have another digest");
+		is_wrong(task, 0, "its bytes have another digest");
 }
 
 static void check_blob(struct work *work, ol_check_task *task)
@@ -124,12 +104,12 @@ static void check_blob(struct work *work, ol_check_task *task)
 	struct stat st;
 
 	if (task->state == OL_ROW_DAMAGED)
-		is_wrong(task, "it was found damaged before");
+		is_wrong(task, 0, "it was found damaged before");
 	else if (fd < 0)
-		is_wrong(task,
+		is_wrong(task, errno,
 			errno == ENOENT ? "its file is missing" : "its file cannot be opened");
 	else if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || (uint64_t)st.st_size != task->size)
-		is_wrong(task, "its file has the wrong size");
+		is_wrong(task, 0, "its file has the wrong size");
 	else if (!work->checker->options->quick)
 		check_digest(work, task, fd, &task->digest);
 }
@@ -146,7 +126,7 @@ static void check_tree(struct work *work, ol_check_task *task)
 	else if (rc == OL_EUNAVAILABLE || (rc == OL_ENOTFOUND && work->checker->rows_damaged))
 		task->unproved = true;
 	else if (rc < 0)
-		is_wrong(task, err.text);
+		is_wrong(task, err.sys, err.text);
 	work->bytes += task->size;
 }
 
@@ -161,12 +141,13 @@ static void check_layer(struct work *work, ol_check_task *task)
 	struct stat st;
 
 	if (task->state == OL_ROW_DAMAGED)
-		is_wrong(task, "it was found damaged before");
+		is_wrong(task, 0, "it was found damaged before");
 	else if (fd < 0)
-		is_wrong(task, errno == ENOENT ? "its index or tree is missing"
-					       : "its folder cannot be opened");
+		is_wrong(task, errno,
+			errno == ENOENT ? "its index or tree is missing"
+					: "its folder cannot be opened");
 	else if (fstat(fd, &st) < 0 || (has_index && (uint64_t)st.st_size != task->size))
-		is_wrong(task, "its index has the wrong size");
+		is_wrong(task, 0, "its index has the wrong size");
 	else if (work->checker->options->quick)
 		return;
 	else if (has_index)
@@ -288,6 +269,17 @@ static void wait_for(struct work *work, const ol_check_task *task)
 	}
 }
 
+/* Whether the check goes on after it. */
+static int outcome(const ol_check_task *task, const ol_cancel *cancel, ol_error *err)
+{
+	if (task->skipped)
+		return ol_fail(err, OL_ECANCELED, "interrupted");
+	if (!task->sys)
+		return ol_cancel_check(cancel, err);
+	errno = task->sys;
+	return ol_fail_sys(err, "%s: %s", ol_digest_format(&task->digest).text, task->why);
+}
+
 /* In order; what was found sound is remembered once a second. */
 static int take_results(struct work *work, ol_error *err)
 {
@@ -302,9 +294,8 @@ static int take_results(struct work *work, ol_error *err)
 		const ol_check_task *task = &work->tasks.list[i];
 
 		wait_for(work, task);
-		rc = task->skipped ? ol_fail(err, OL_ECANCELED, "interrupted")
-				   : ol_cancel_check(checker->options->cancel, err);
-		if (task->skipped)
+		rc = outcome(task, checker->options->cancel, err);
+		if (task->skipped || task->sys)
 			break;
 		if (task->wrong)
 			tell_wrong(checker, task);

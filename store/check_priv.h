@@ -36,6 +36,7 @@ typedef struct ol_check_task {
 	bool done, wrong;
 	bool skipped;  /* interrupted */
 	bool unproved; /* what would prove it is wrong itself, and told for itself */
+	int sys;       /* errno: it could not be looked at, which says nothing of it; else 0 */
 	char why[160];
 } ol_check_task;
 

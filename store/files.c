@@ -6,7 +6,7 @@
 #include "base/alloc.h"
 #include "store/store_priv.h"
 
-#define HASH_CHUNK_BYTES ((size_t)256 << 10)
+#define HASH_CHUNK_BYTES ((size_t)1 << 20)
 
 /* Random, not counted: a name left by a killed process must never meet a later process of the same
  * pid. */
@@ -23,7 +23,7 @@ ol_scratch_name ol_scratch(const char *prefix)
 }
 
 int ol_hash_fd(
-	int fd, ol_algorithm algorithm, const ol_cancel *cancel, ol_digest *out, ol_error *err)
+	int fd, ol_algorithm algorithm, const ol_hash_watch *watch, ol_digest *out, ol_error *err)
 {
 	ol_autofree unsigned char *chunk = ol_alloc(HASH_CHUNK_BYTES);
 	ol_auto(ol_hasher_free) ol_hasher *hasher = ol_hasher_new(algorithm);
@@ -31,8 +31,8 @@ int ol_hash_fd(
 
 	(void)posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
 	for (;;) {
-		ssize_t n = pread(fd, chunk, HASH_CHUNK_BYTES, (off_t)offset);
-		int rc = ol_cancel_check(cancel, err);
+		const ssize_t n = pread(fd, chunk, HASH_CHUNK_BYTES, (off_t)offset);
+		const int rc = watch && n >= 0 ? ol_cancel_check(watch->cancel, err) : OL_OK;
 
 		if (rc < 0)
 			return rc;
@@ -44,6 +44,8 @@ int ol_hash_fd(
 			break;
 		ol_hasher_update(hasher, chunk, (size_t)n);
 		offset += (uint64_t)n;
+		if (watch)
+			*watch->bytes += (uint64_t)n;
 	}
 	*out = ol_hasher_final(hasher);
 	return OL_OK;

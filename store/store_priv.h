@@ -145,10 +145,14 @@ ol_scratch_name ol_scratch(const char *prefix);
 #define OL_TMP_PREFIX   ".tmp-"
 #define OL_TRASH_PREFIX ".trash-"
 #define OL_DRAFT_PREFIX "draft-" /* in ingest/ */
-/* Hashes a file from its start. OL_ECANCELED; told (may be NULL) is called with the bytes of each
- * chunk. */
+/* Who hashes for long can be stopped and followed: bytes is counted up with each chunk. */
+typedef struct ol_hash_watch {
+	const ol_cancel *cancel; /* lent; NULL: never */
+	_Atomic uint64_t *bytes; /* lent */
+} ol_hash_watch;
+/* Hashes a file from its start. watch NULL: to the end, unseen. OL_ECANCELED. */
 int ol_hash_fd(
-	int fd, ol_algorithm algorithm, const ol_cancel *cancel, ol_digest *out, ol_error *err);
+	int fd, ol_algorithm algorithm, const ol_hash_watch *watch, ol_digest *out, ol_error *err);
 /* fsync of a file or folder beneath dir_fd. */
 int ol_fsync_at(int dir_fd, const char *path, ol_error *err);
 /* Text that may stand in a row and in index.json: printable ASCII, at most max bytes. */

@@ -1,3 +1,5 @@
+#include <sys/resource.h>
+
 #include "base/clock.h"
 #include "store/use.h"
 #include "tests/store_box.h"
@@ -62,6 +64,28 @@ static void a_sound_store_has_no_faults(void **state)
 	CHECK_INT("full", 0, (long long)check(box->store, &heard, false));
 	CHECK_STR("full", "", heard.text);
 	CHECK_INT("quick", 0, (long long)check(box->store, &heard, true));
+}
+
+/* That we cannot look says nothing of the blob. */
+static void what_cannot_be_looked_at_is_not_damaged(void **state)
+{
+	store_box *box = *state;
+	const ol_digest digest = box_blob(box->store, "blob");
+	struct heard heard = { 0 };
+	const ol_check_options options = { .found = hear, .ctx = &heard };
+	struct rlimit before, none;
+	uint64_t faults = 0;
+	int rc, next = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	assert_true(next >= 0);
+	(void)close(next);
+	assert_int_equal(0, getrlimit(RLIMIT_NOFILE, &before));
+	none = (struct rlimit){ (rlim_t)next, before.rlim_max };
+	assert_int_equal(0, setrlimit(RLIMIT_NOFILE, &none));
+	rc = ol_check(box->store, &options, &faults, NULL);
+	assert_int_equal(0, setrlimit(RLIMIT_NOFILE, &before));
+	CHECK_INT("check", OL_ESYSTEM, rc);
+	assert_true(ol_blob_exists(box->store, &digest));
 }
 
 struct harm {
@@ -388,6 +412,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		BOX_TEST(a_sound_store_has_no_faults),
+		BOX_TEST(what_cannot_be_looked_at_is_not_damaged),
 		cmocka_unit_test(every_fault_is_named),
 		BOX_TEST(what_is_found_wrong_is_replaced),
 		BOX_TEST(a_tree_is_shown_to_who_knows_trees),
