@@ -97,55 +97,45 @@ static int list_unsound(ol_store *store, struct found *found, ol_error *err)
 	return rc;
 }
 
+/* Digests and numbers of sound rows: what, a digest, a number. */
+#define WORDS(table, row, key, digest, number)                                                     \
+	"SELECT 'row of " table " for ' || " key ", " digest ", " number " FROM " table            \
+	" WHERE " digest " IS NOT NULL AND " OL_SOUND(table, row)
+#define NAME "coalesce(name, root)"
+
+static const char *const words_sql[] = {
+	WORDS("blobs", OL_ROW_BLOBS, "digest", "digest", "size"),
+	WORDS("layers", OL_ROW_LAYERS, "key", "key", "disk_bytes"),
+	WORDS("layers", OL_ROW_LAYERS, "key", "diff_id", "tar_bytes"),
+	WORDS("layers", OL_ROW_LAYERS, "key", "index_digest", "entries"),
+	WORDS("names", OL_ROW_NAMES, NAME, "root", "listed_size"),
+	WORDS("names", OL_ROW_NAMES, NAME, "listed", "0"),
+	WORDS("edges", OL_ROW_EDGES, "parent", "parent", "0"),
+	WORDS("edges", OL_ROW_EDGES, "parent", "child", "0"),
+	WORDS("containers", OL_ROW_CONTAINERS, "id", "root", "0"),
+	WORDS("mounts", OL_ROW_MOUNTS, "id", "root", "0"),
+	WORDS("uses", OL_ROW_USES, "user", "key", "0"),
+};
+
 /* Rows that are as they were written, and make no sense all the same. */
 static int list_unreadable(ol_store *store, struct found *found, ol_error *err)
 {
 	ol_auto_db ol_db *db = ol_db_reader(store);
-	ol_auto_stmt sqlite3_stmt *stmt = NULL;
-	int
-		rc =
-			ol_db_query(db, err, &stmt,
-				"SELECT 'row of blobs for ' || digest, digest, size FROM blobs "
-				"WHERE " OL_SOUND("blobs",
-					OL_ROW_BLOBS) ""
-						      " UNION ALL "
-						      "SELECT 'row of layers for ' || key, key, "
-						      "disk_bytes "
-						      "FROM layers WHERE " OL_SOUND("layers", OL_ROW_LAYERS) ""
-													     " UNION ALL "
-													     "SELECT 'row of layers for ' "
-													     "|| key, diff_id, tar_bytes "
-													     "FROM layers WHERE " OL_SOUND(
-														     "layers",
-														     OL_ROW_LAYERS) ""
-																    " UNION ALL "
-																    "SELECT 'row of layers for ' || key, index_digest, entries FROM layers WHERE " OL_SOUND("layers", OL_ROW_LAYERS) " AND index_digest IS NOT NULL"
-																														     " UNION ALL "
-																														     "SELECT 'row of names for ' || coalesce(name, root), root, listed_size FROM names WHERE " OL_SOUND("names", OL_ROW_NAMES) ""
-																																													       " UNION ALL "
-																																													       "SELECT 'row of names for ' || coalesce(name, root), listed, 0 FROM names WHERE " OL_SOUND("names", OL_ROW_NAMES) " AND listed IS NOT NULL"
-																																																												 " UNION ALL "
-																																																												 "SELECT 'row of edges for ' || parent, parent, 0 FROM edges WHERE " OL_SOUND(
-																																																													 "edges",
-																																																													 OL_ROW_EDGES) ""
-																																																														       " UNION ALL "
-																																																														       "SELECT 'row of edges for ' || parent, child, 0 FROM edges WHERE " OL_SOUND("edges", OL_ROW_EDGES) ""
-																																																																											  " UNION ALL "
-																																																																											  "SELECT 'row of containers for ' || id, root, 0 FROM containers WHERE " OL_SOUND("containers", OL_ROW_CONTAINERS) ""
-																																																																																									    " UNION ALL "
-																																																																																									    "SELECT 'row of mounts for ' || id, root, 0 FROM mounts WHERE " OL_SOUND("mounts", OL_ROW_MOUNTS) ""
-																																																																																																					      " UNION ALL "
-																																																																																																					      "SELECT 'row of uses for ' || user, key, 0 FROM uses WHERE " OL_SOUND("uses", OL_ROW_USES) "",
-				"");
+	int rc = OL_OK;
 
-	while (rc >= 0 && (rc = ol_db_step(db, stmt, err)) == 1) {
-		ol_error inner = { 0 };
-		ol_digest digest;
-		uint64_t number;
+	for (size_t i = 0; rc == OL_OK && i < sizeof words_sql / sizeof words_sql[0]; i++) {
+		ol_auto_stmt sqlite3_stmt *stmt = NULL;
 
-		if (ol_column_digest(stmt, 1, false, &digest, &inner) < 0 ||
-			ol_column_u64(stmt, 2, &number, &inner) < 0)
-			add(found, column(stmt, 0), ol_strdup(inner.text));
+		rc = ol_db_query(db, err, &stmt, words_sql[i], "");
+		while (rc >= 0 && (rc = ol_db_step(db, stmt, err)) == 1) {
+			ol_error inner = { 0 };
+			ol_digest digest;
+			uint64_t number;
+
+			if (ol_column_digest(stmt, 1, false, &digest, &inner) < 0 ||
+				ol_column_u64(stmt, 2, &number, &inner) < 0)
+				add(found, column(stmt, 0), ol_strdup(inner.text));
+		}
 	}
 	return rc;
 }

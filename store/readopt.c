@@ -11,7 +11,6 @@
 
 struct search {
 	ol_store *store; /* lent */
-	const ol_mender *mender;
 	ol_algorithm algorithm;
 };
 
@@ -66,12 +65,12 @@ static int see_blob(void *ctx, const char *name, ol_error *err)
 					   : OL_OK;
 }
 
-int ol_readopt_blobs(ol_store *store, const ol_mender *mender, ol_error *err)
+int ol_readopt_blobs(ol_store *store, ol_error *err)
 {
 	int rc = OL_OK;
 
 	for (ol_algorithm a = OL_SHA256; rc == OL_OK && a <= OL_SHA512; a++) {
-		struct search search = { store, mender, a };
+		struct search search = { store, a };
 
 		rc = ol_each_name(store->blobs_fd[a], see_blob, &search, err);
 	}

@@ -53,4 +53,4 @@ void ol_mended_tell(const ol_mender *mender, bool mended, const char *what, cons
 /* rescue.c: see store/mend.h. Called with the folders open, before the database is. */
 int ol_rescue(ol_store *store, const ol_mender *mender, ol_error *err);
 /* readopt.c: rows for blobs' files that have none and are what their names say. */
-int ol_readopt_blobs(ol_store *store, const ol_mender *mender, ol_error *err);
+int ol_readopt_blobs(ol_store *store, ol_error *err);

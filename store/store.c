@@ -205,14 +205,14 @@ static int refuse_unfinished(ol_store *store, ol_error *err)
 }
 
 /* The log may be switched off: a database that was made again comes without. */
-static int finish_rescue(ol_store *store, const ol_mender *mender, ol_error *err)
+static int finish_rescue(ol_store *store, ol_error *err)
 {
 	const int rc =
 		sqlite3_exec(store->reader.handle, "PRAGMA journal_mode = WAL", NULL, NULL, NULL);
 
 	if (rc != SQLITE_OK)
 		return ol_db_fail(&store->reader, rc, "open", err);
-	return ol_store_is_rebuilding(store) ? ol_readopt_blobs(store, mender, err) : OL_OK;
+	return ol_store_is_rebuilding(store) ? ol_readopt_blobs(store, err) : OL_OK;
 }
 
 static int read_boot_id(ol_store *store, const char *given, ol_error *err)
@@ -285,7 +285,7 @@ int ol_store_open(const ol_store_options *options, ol_store **out, ol_error *err
 	if (rc == OL_OK)
 		rc = open_database(store, err);
 	if (rc == OL_OK)
-		rc = mender ? finish_rescue(store, mender, err) : refuse_unfinished(store, err);
+		rc = mender ? finish_rescue(store, err) : refuse_unfinished(store, err);
 	if (rc == OL_OK)
 		rc = read_id(store, err);
 	if (rc == OL_OK)
