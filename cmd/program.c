@@ -1,6 +1,7 @@
 #include "cmd/program.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <locale.h>
 #include <signal.h>
 #include <unistd.h>
@@ -108,6 +109,15 @@ static int check_words(const ol_command *command, const ol_args *args, ol_error 
 	return ol_hint(err, OL_EINVAL, "usage: orlop %s %s", command->name, command->usage);
 }
 
+/* stdout is not free for lines of JSON: it is the container's, or the archive's (--output). */
+static bool stdout_is_taken(const ol_command *command, const ol_args *args)
+{
+	const char *output =
+		ol_args_knows(args, "output") ? ol_args_text(args, "output") : "a file";
+
+	return command->starts_program || !output || strcmp(output, "-") == 0;
+}
+
 static ol_progress *progress_for(
 	const ol_command *command, const ol_args *args, ol_console *console)
 {
@@ -118,9 +128,9 @@ static ol_progress *progress_for(
 		if (ol_args_flag(args, "quiet"))
 			mode = OL_PROGRESS_NONE;
 	}
-	/* A container's stdout is its own. */
 	return ol_progress_new(console, mode,
-		mode == OL_PROGRESS_JSON && !command->starts_program ? console->out : console->err);
+		mode == OL_PROGRESS_JSON && !stdout_is_taken(command, args) ? console->out
+									    : console->err);
 }
 
 /* The command's failure, in words; and for those who read JSON, as a line of it. */
@@ -298,14 +308,26 @@ static void free_words(char **words)
 	free(words);
 }
 
+/* A stream that is closed would be the next file that is opened, the database say, and what is
+ * meant for people would go there. Opened like this it cannot be read or written, as if it were
+ * closed. */
+static void hold_standard_streams(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0)
+			(void)open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+}
+
 int ol_program_main(int argc, char **argv)
 {
-	ol_auto(ol_cancel_free) ol_cancel *cancel = ol_cancel_new();
+	ol_auto(ol_cancel_free) ol_cancel *cancel = NULL;
 	char **words = take_words(argc, argv);
 	ol_console console;
 	ol_error err = { 0 };
 	int status;
 
+	hold_standard_streams();
+	cancel = ol_cancel_new();
 	(void)setlocale(LC_CTYPE, "");
 	console = ol_console_open();
 	interrupted = cancel;

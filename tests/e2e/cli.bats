@@ -84,6 +84,16 @@ commands() { orlop help | sed -n '/^Global options/q; s/^  \([a-z]*\)  .*/\1/p';
 	orlop umount "$IMAGE"
 }
 
+@test "a closed stdout is an error, and nothing is written into the store's files" {
+	local err="$WORK/closed"
+	orlop images >&- 2> "$err" && false
+	grep -q '^orlop: cannot write the output: Bad file descriptor$' "$err"
+	orlop save "$IMAGE" >&- 2> "$err" && false
+	grep -q 'standard output: write: Bad file descriptor$' "$err"
+	orlop images <&- >&- 2>&- && false
+	orlop check
+}
+
 @test "columns and templates as docker has them" {
 	check orlop images
 	[[ "${lines[0]}" =~ ^REPOSITORY\ +TAG\ +IMAGE\ ID\ +CREATED\ +SIZE$ ]]

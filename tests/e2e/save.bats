@@ -232,6 +232,15 @@ exported() {
 	no_mounts_left
 }
 
+@test "lines of JSON keep out of the archive on stdout" {
+	in_store odd
+	for command in save export; do
+		orlop $command --progress=json localhost/odd 2> out.json | tar -t > /dev/null
+		jq -es 'map(.event) | index("progress") != null' out.json
+		orlop $command --progress=json -o out.tar localhost/odd | jq -es 'map(.event) | index("progress") != null'
+	done
+}
+
 @test "export names what there is not" {
 	check orlop export -o out.tar nothing
 	[ "$status" -ne 0 ]
