@@ -11,7 +11,7 @@
  *
  * Invariants:
  *   1. A row comes before its mount and goes after it; its folder goes after the row. A crash
- *leaves a row that is gone, or a folder without a row: gc removes both.
+ *      leaves a row that is gone, or a folder without a row: gc removes both.
  *   2. Rows and mounts change under targets.lock alone (ol_mounts_lock).
  *   3. What somebody wrote goes only when they say so: umount --rm.
  */
@@ -300,6 +300,20 @@ static int expose_at(const struct exposing *x, ol_error *err)
 	return rc;
 }
 
+/* The folder as all programs name it. */
+static int find_dir(const char *dir, char **out, ol_error *err)
+{
+	ol_autofree char *path = realpath(dir, NULL);
+	struct stat st;
+
+	if (!path || stat(path, &st) < 0)
+		return ol_fail_sys(err, "%s", dir);
+	if (!S_ISDIR(st.st_mode))
+		return ol_fail(err, OL_EINVAL, "%s is a file, not a folder", dir);
+	*out = ol_steal(&path);
+	return OL_OK;
+}
+
 int ol_expose(ol_session *session, const ol_expose_options *options, char **path, ol_error *err)
 {
 	ol_expose_options resolved = *options;
@@ -313,9 +327,7 @@ int ol_expose(ol_session *session, const ol_expose_options *options, char **path
 	if (rc < 0)
 		return rc;
 	if (options->dir) {
-		target = realpath(options->dir, NULL);
-		if (!target)
-			rc = ol_fail_sys(err, "%s", options->dir);
+		rc = find_dir(options->dir, &target, err);
 	} else {
 		target = own_place(session, &x);
 		rc = ol_mkdirs(AT_FDCWD, target, 0755, err);

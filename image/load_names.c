@@ -18,9 +18,9 @@ static int name_with_tag(ol_load_state *load, ol_error *err)
 	int rc = ol_ref_parse(tag, &ref, err);
 
 	if (rc == OL_OK && ol_digest_is_set(&ref.digest))
-		rc = ol_fail(err, OL_EINVAL, "%.255s has a digest: a name to give has none", tag);
+		rc = ol_fail(err, OL_EINVAL, "a name to give has no digest");
 	if (rc < 0)
-		return rc;
+		return ol_wrap(err, rc, "-t %.200s", tag);
 	for (size_t i = 0; i < load->count; i++)
 		if (load->images[i].name_count == 0) {
 			nameless = &load->images[i];

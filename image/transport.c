@@ -79,21 +79,33 @@ static int take_reference(const char *rest, ol_place *place, ol_error *err)
 	return OL_OK;
 }
 
-/* Words for what is meant for other tools, so that it is not taken for an image of that name. */
-static int refuse_other(const char *text, ol_error *err)
+/* How much of text says how other tools, or none, would go about it: "docker-daemon:", "ftp://". */
+static size_t other_prefix(const char *text)
 {
 	static const char *const others[] = { "dir:", "docker-daemon:", "containers-storage:",
-		"ostree:", "sif:", "tarball:", "atomic:", "docker:", "http://", "https://" };
+		"ostree:", "sif:", "tarball:", "atomic:", "docker:" };
+	const char *scheme = strstr(text, "://");
 
+	if (scheme)
+		return (size_t)(scheme - text) + strlen("://");
 	for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
-		if (strncmp(text, others[i], strlen(others[i])) == 0) {
-			ol_fail(err, OL_EINVAL, "%.200s: there is no transport \"%s\"", text,
-				others[i]);
-			return ol_hint(err, OL_EINVAL,
-				"docker://REF, oci:DIR[:REF], oci-archive:FILE[:REF], "
-				"docker-archive:FILE[:REF], or REF for the store");
-		}
-	return OL_OK;
+		if (strncmp(text, others[i], strlen(others[i])) == 0)
+			return strlen(others[i]);
+	return 0;
+}
+
+/* In words, so that it is not taken for an image of that name. */
+static int refuse_other(const char *text, ol_error *err)
+{
+	const size_t size = other_prefix(text);
+
+	if (size == 0)
+		return OL_OK;
+	ol_fail(err, OL_EINVAL, "there is no transport \"%.*s\"", (int)(size < 200 ? size : 200),
+		text);
+	return ol_hint(err, OL_EINVAL,
+		"docker://REF, oci:DIR[:REF], oci-archive:FILE[:REF], docker-archive:FILE[:REF], "
+		"or REF for the store");
 }
 
 int ol_place_parse(const char *text, ol_place *out, ol_error *err)
@@ -111,8 +123,8 @@ int ol_place_parse(const char *text, ol_place *out, ol_error *err)
 		rc = refuse_other(text, err);
 		if (rc < 0)
 			return rc;
-		if (strncmp(text, "store:", 6) == 0)
-			rest = text + 6;
+		if (strncmp(text, place.transport->prefix, strlen(place.transport->prefix)) == 0)
+			rest = text + strlen(place.transport->prefix);
 	}
 	rc = place.transport->has_path ? take_path(rest, &place, err)
 				       : take_reference(rest, &place, err);

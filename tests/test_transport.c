@@ -32,6 +32,7 @@ static void a_name_says_which_transport_and_what_there(void **state)
 		{ "docker://UPPER", OL_EINVAL, "", "", "" },
 		{ "docker:debian", OL_EINVAL, "", "", "" },
 		{ "docker-daemon:debian:12", OL_EINVAL, "", "", "" },
+		{ "ftp://example.com/x", OL_EINVAL, "", "", "" },
 		{ "containers-storage:debian", OL_EINVAL, "", "", "" },
 		{ "dir:/tmp/x", OL_EINVAL, "", "", "" },
 		{ "https://reg.example/x", OL_EINVAL, "", "", "" },

@@ -108,6 +108,13 @@ reboot() {
 	orlop umount "$path" "$DIR"
 }
 
+@test "what is no folder is said to be none" {
+	touch "$WORK/file"
+	check orlop mount "$IMAGE" "$WORK/file"
+	[ "$output" = "orlop: $WORK/file is a file, not a folder" ]
+	[ "$(orlop mounts -q)" = "" ]
+}
+
 @test "a folder shows one thing at a time" {
 	orlop pull -q "$REGISTRY/odd"
 	orlop mount "$IMAGE" "$DIR"
