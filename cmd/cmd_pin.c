@@ -29,8 +29,6 @@ static int run_unpin(ol_context *ctx, ol_error *err)
 	return ol_context_each_word(ctx, unpin_one, err);
 }
 
-static const ol_option options[] = { { 0 } };
-
 const ol_command ol_command_pin = {
 	.name = "pin",
 	.group = OL_GROUP_IMAGES,
@@ -38,7 +36,6 @@ const ol_command ol_command_pin = {
 	.summary = "Keep images from being pruned",
 	.description = "A pinned image is never pruned, and `rmi` takes it away by force only. The "
 		       "pin is the image's: all its names share it.",
-	.options = { options },
 	.aliases = (const ol_alias[]){ { "image pin", NULL }, { 0 } },
 	.examples = (const ol_example[]){ { "pin debian:12", "until `orlop unpin debian:12`" },
 		{ "images --filter pinned=true", "what is pinned" }, { 0 } },
@@ -54,7 +51,6 @@ const ol_command ol_command_unpin = {
 	.group = OL_GROUP_IMAGES,
 	.usage = "IMAGE [IMAGE...]",
 	.summary = "Let images be pruned again",
-	.options = { options },
 	.aliases = (const ol_alias[]){ { "image unpin", NULL }, { 0 } },
 	.examples = (const ol_example[]){ { "unpin debian:12", "by name" },
 		{ "unpin $(orlop images -q --filter pinned=true)", "all that are pinned" }, { 0 } },

@@ -3,11 +3,39 @@
 /* The rows of the table of commands, each from its own file cmd_<name>.c. */
 #include "cmd/command.h"
 
-extern const ol_command ol_command_auth, ol_command_bundle, ol_command_check, ol_command_completion,
-	ol_command_copy, ol_command_df, ol_command_export, ol_command_gc, ol_command_help,
-	ol_command_history, ol_command_images, ol_command_import, ol_command_info,
-	ol_command_inspect, ol_command_load, ol_command_login, ol_command_logout, ol_command_man,
-	ol_command_mount, ol_command_mounts, ol_command_pin, ol_command_prune, ol_command_ps,
-	ol_command_pull, ol_command_push, ol_command_rm, ol_command_rmi, ol_command_run,
-	ol_command_save, ol_command_sync, ol_command_tag, ol_command_umount, ol_command_unpin,
-	ol_command_unshare, ol_command_untag, ol_command_version;
+extern const ol_command ol_command_auth;
+extern const ol_command ol_command_bundle;
+extern const ol_command ol_command_check;
+extern const ol_command ol_command_completion;
+extern const ol_command ol_command_copy;
+extern const ol_command ol_command_df;
+extern const ol_command ol_command_export;
+extern const ol_command ol_command_gc;
+extern const ol_command ol_command_help;
+extern const ol_command ol_command_history;
+extern const ol_command ol_command_images;
+extern const ol_command ol_command_import;
+extern const ol_command ol_command_info;
+extern const ol_command ol_command_inspect;
+extern const ol_command ol_command_load;
+extern const ol_command ol_command_login;
+extern const ol_command ol_command_logout;
+extern const ol_command ol_command_man;
+extern const ol_command ol_command_mount;
+extern const ol_command ol_command_mounts;
+extern const ol_command ol_command_pin;
+extern const ol_command ol_command_prune;
+extern const ol_command ol_command_ps;
+extern const ol_command ol_command_pull;
+extern const ol_command ol_command_push;
+extern const ol_command ol_command_rm;
+extern const ol_command ol_command_rmi;
+extern const ol_command ol_command_run;
+extern const ol_command ol_command_save;
+extern const ol_command ol_command_sync;
+extern const ol_command ol_command_tag;
+extern const ol_command ol_command_umount;
+extern const ol_command ol_command_unpin;
+extern const ol_command ol_command_unshare;
+extern const ol_command ol_command_untag;
+extern const ol_command ol_command_version;
