@@ -3,8 +3,8 @@
 /*
  * Id maps: which ids of the host stand for a container's, in a user namespace or an idmapped mount.
  *
- *	idmap   UIDMAP, or UIDMAP:GIDMAP; the groups are mapped as the users are where only one is
- *said MAP     CONTAINER:HOST:SIZE, and more of them behind commas (crun's and podman's --uidmap)
+ *	idmap   UIDMAP, or UIDMAP:GIDMAP; one alone is for users and groups
+ *	MAP     CONTAINER:HOST:SIZE, and more of them behind commas, as crun's and podman's
  *
  *	0:100000:65536                     root is 100000, and so on up to 65535
  *	0:100000:1000,1000:1000:1          all but one

@@ -2,7 +2,7 @@
 
 /*
  * What a container has to do without, and does otherwise, where orlop itself is in a user
- *namespace:
+ * namespace:
  *
  *	users and groups   those with a place in the mapping
  *	groups             none but the primary one where setgroups is forbidden

@@ -7,9 +7,9 @@
  *	404, another refusal       the next way; this one is asked again for the next question
  *	429, 5xx, a cut            the next way; the host has its penalty, and until that is over it
  *	                           is passed over. If nobody else has the answer it is waited for
- *	not reached, stalled       the next way; the host is out for good: asked once, not once a
- *blob 401, 403                   the next way; this way is out bytes that lie             the next
- *way; the host is out
+ *	not reached, stalled       the next way; the host is out: asked once, not once a blob
+ *	401, 403                   the next way; this way is out
+ *	bytes that lie             the next way; the host is out
  *
  * Nobody is put out who is the last: what is wrong with him is the question's answer. Only the last
  * way of a first pass, and every one of the second, is given patience.

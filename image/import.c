@@ -1,10 +1,10 @@
 /*
  * A root file system becomes an image of one layer:
  *
- *	take      the tar, as it comes: gzip and zstd are kept so, xz and bzip2 are not layers'
- *words and are unwrapped; tar and index or tree go into the store describe  config (--change) and
- *manifest, which depend on the layer, the options and the time keep      chains, all of it on disk,
- *then the name
+ *	take      the tar as it comes, into the store. gzip and zstd are kept so; for xz and bzip2
+ *	          layers have no media type, so they are unwrapped
+ *	describe  config (--change) and manifest: they follow from layer, options and time
+ *	keep      chains, then all of it on disk, then the name
  *
  * Its bytes exist nowhere else: the image is marked as imported.
  */

@@ -5,8 +5,7 @@
  * system. Their documents are in the store already, their layers come in one by one; then
  *
  *	ol_incoming_chains   what leans on the layers below is completed
- *	ol_incoming_keep     edges, what index.json lists, and last the name: only now is it an
- *image
+ *	ol_incoming_keep     edges, what index.json lists, and last the name: now it is an image
  *
  * All of it stays under the lease until the name is there.
  */
@@ -32,14 +31,15 @@ typedef struct ol_incoming {
 	size_t count, cap;
 } ol_incoming;
 
-/* Takes document, also on failure. An image that is there already is not added again. want: the
- * platform its config must serve, or NULL. OL_ENOTFOUND: it serves another; OL_EUNSUPPORTED: an
- * artifact, or what cannot be unpacked. get_config brings the config, from wherever it is. */
+/* Where configs come from: *out is the caller's. */
 typedef struct ol_incoming_source {
 	int (*get_config)(
 		void *ctx, const ol_descriptor *descriptor, ol_config **out, ol_error *err);
 	void *ctx;
 } ol_incoming_source;
+/* Takes document, also on failure. An image that is there already is not added again. want: the
+ * platform its config must serve, or NULL. OL_ENOTFOUND: it serves another; OL_EUNSUPPORTED: an
+ * artifact, or what cannot be unpacked. */
 int ol_incoming_add(ol_incoming *incoming, const ol_digest *digest, ol_document *document,
 	const ol_platform *want, const ol_incoming_source *source, ol_error *err);
 

@@ -63,7 +63,8 @@ ol_load_image *ol_load_image_add(
 /* A name as the archive has it; one that is no reference is passed over with a note. */
 void ol_load_image_name(ol_load_state *load, ol_load_image *image, const char *name);
 
-/* load_names.c: --select and -t. */
+/* load_names.c: what the options want of it: select, tag. OL_ENOTFOUND, OL_ECORRUPT: there is none;
+ * OL_EINVAL: a tag that is no name, or could be several images'. */
 int ol_load_choose(ol_load_state *load, ol_error *err);
 
 /* load_gather.c: the image's documents, put into the store, and its layers, which must be there,

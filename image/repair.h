@@ -5,8 +5,8 @@
 
 /*
  * check --repair: the session was opened with a mender, which has seen to the database; this sees
- *to the rest. Just what is damaged is mended, each thing by the least that does it, and told with
- *what was done:
+ * to the rest. Just what is damaged is mended, each thing by the least that does it, and told with
+ * what was done:
  *
  *	a row that was lost      made again from blobs, manifests, layers, index.json
  *	an index                 written anew from its tar
@@ -15,8 +15,8 @@
  *	a tar, a blob            one fetch of it alone from where it came from
  *	what nothing needs       removed
  *
- * What came from an archive cannot be fetched: what to load is told. *left: faults that remain,
- *those included. OL_ECANCELED; OL_ECORRUPT is not used: look at *left.
+ * What came from an archive cannot be fetched: what to load is told. *left counts the faults that
+ * remain, those included: no error code stands for them. OL_ECANCELED.
  */
 typedef struct ol_repair_options {
 	bool quick, restart; /* of the check that comes first: as in ol_verify_options */

@@ -112,7 +112,7 @@ typedef enum ol_arrival { OL_ARRIVED_BEFORE, OL_ARRIVED_MOUNTED, OL_ARRIVED_SENT
 typedef struct ol_destination_ops {
 	unsigned streams;      /* blobs at once */
 	bool wants_compressed; /* plain tars are not for it */
-	/* "" : not a registry */
+	/* Its registry's host; "": it is none. Lent */
 	const char *(*domain)(ol_destination *destination);
 	int (*blob)(ol_destination *destination, const ol_shipment *shipment, ol_arrival *out,
 		ol_error *err);
@@ -132,7 +132,7 @@ typedef struct ol_transport {
 	bool has_path;      /* "PATH[:NAME]", else a reference */
 	int (*read)(ol_copy *copy, const ol_place *place, ol_origin **out, ol_error *err);
 	int (*write)(ol_copy *copy, const ol_place *place, ol_destination **out, ol_error *err);
-	/* Into the store, without a name of its own. platform NULL: all. */
+	/* Into the store under the copy's lease, without a name of its own. */
 	int (*take_in)(ol_copy *copy, const ol_place *place, ol_digest *root, ol_error *err);
 	/* From the store; image: as ol_image_find takes it. */
 	int (*give_out)(ol_copy *copy, const ol_place *place, const char *image, ol_error *err);

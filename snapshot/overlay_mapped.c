@@ -4,9 +4,9 @@
  *	Before Linux 6.15 overlayfs takes only directories of mounts that have a place, so each gets
  *	one, in a mount namespace that nobody else sees and that ends with its only thread.
  *
- *	overlayfs makes its own files (whiteouts, what is being copied up) as whoever mounted it. In
- *an idmapped upper the host's root has no id to be written down, so the mounting thread's
- *	file-system ids are those that stand for the container's root.
+ *	overlayfs makes its own files (whiteouts, what is being copied up) as whoever mounted it.
+ *	In an idmapped upper the host's root has no id to be written down, so the mounting
+ *	thread's file-system ids are those that stand for the container's root.
  *
  *	Both concern a thread: that of the caller stays as it is.
  */
