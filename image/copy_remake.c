@@ -75,7 +75,7 @@ static int compress(ol_copy *copy, const ol_layer_info *layer, const ol_descript
 		.cancel = copy->stop };
 	ol_auto(ol_draft_close) ol_draft *draft = NULL;
 	ol_autofd int fd = -1;
-	ol_gzipped gzipped;
+	ol_gzipped gzipped = { 0 };
 	int rc = ol_draft_open(copy->session->store, &draft, err);
 
 	if (rc == OL_OK)
