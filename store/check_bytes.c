@@ -12,6 +12,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/fault.h"
 #include "store/check_priv.h"
 
 #define THREADS_MAX   16
@@ -305,6 +306,8 @@ static int take_results(struct work *work, ol_error *err)
 			told_ms = ol_now_ms();
 			tell_progress(work);
 		}
+		if (rc == OL_OK)
+			rc = ol_fault("store.check.task", err);
 		if (ol_now_ms() - remembered_ms >= REMEMBER_MS || rc < 0) {
 			remembered_ms = ol_now_ms();
 			ol_check_remember(checker, sound, count);
