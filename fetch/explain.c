@@ -72,16 +72,6 @@ static int credentials_of(ol_registry *registry, const ol_way *way, ol_json **ou
 	return OL_OK;
 }
 
-/* Without the name and password that may stand in it. */
-static char *shown_proxy(const char *proxy)
-{
-	const char *scheme = strstr(proxy, "://"), *at = strrchr(proxy, '@');
-
-	if (!at)
-		return ol_strdup(proxy);
-	return ol_text("%.*s%s", scheme ? (int)(scheme + 3 - proxy) : 0, proxy, at + 1);
-}
-
 static ol_json *proxy_of(const ol_endpoint *endpoint, const char *url, const char *file)
 {
 	const char *why = NULL;
@@ -89,7 +79,7 @@ static ol_json *proxy_of(const ol_endpoint *endpoint, const char *url, const cha
 	ol_json *object = ol_json_object();
 
 	if (proxy) {
-		ol_autofree char *shown = shown_proxy(proxy);
+		ol_autofree char *shown = ol_proxy_shown(proxy);
 
 		ol_json_set_text(object, "URL", shown);
 	}

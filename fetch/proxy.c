@@ -140,3 +140,15 @@ const char *ol_proxy_for(const char *url, const char **why)
 	*why = excepting;
 	return NULL;
 }
+
+char *ol_proxy_shown(const char *proxy)
+{
+	const char *at = strrchr(proxy, '@');
+	size_t scheme =
+		strspn(proxy, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789");
+
+	if (!at)
+		return ol_strdup(proxy);
+	scheme = strncmp(proxy + scheme, "://", 3) == 0 ? scheme + 3 : 0;
+	return ol_text("%.*s%s", (int)scheme, proxy, at + 1);
+}

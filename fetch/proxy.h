@@ -17,3 +17,5 @@
 const char *ol_proxy_for(const char *url, const char **why);
 /* Whether host ("reg.example", "10.0.0.1", "[::1]"), at port, stands in a list like no_proxy. */
 bool ol_proxy_excepts(const char *list, const char *host, const char *port);
+/* A proxy's URL for people: without the name and password that may stand in it. New memory. */
+char *ol_proxy_shown(const char *proxy);

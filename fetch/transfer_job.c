@@ -259,10 +259,16 @@ static void set_method(ol_job *job)
 }
 
 /* We decide, not libcurl: what `orlop auth explain` says is then what happens. */
-static void set_proxy(CURL *easy, const char *url, const char *configured)
+static const char *proxy_of(const ol_request *request)
 {
 	const char *why;
-	const char *proxy = configured ? configured : ol_proxy_for(url, &why);
+
+	return request->proxy ? request->proxy : ol_proxy_for(request->url, &why);
+}
+
+static void set_proxy(CURL *easy, const ol_request *request)
+{
+	const char *proxy = proxy_of(request);
 
 	(void)curl_easy_setopt(easy, CURLOPT_PROXY, proxy ? proxy : "");
 	(void)curl_easy_setopt(easy, CURLOPT_NOPROXY, "");
@@ -346,7 +352,7 @@ void ol_job_prepare(ol_job *job, const ol_registry_timing *timing, const char *u
 	if (request->decode)
 		(void)curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "identity");
 	set_method(job);
-	set_proxy(easy, request->url, request->proxy);
+	set_proxy(easy, request);
 	set_tls(easy, request->tls);
 	set_headers(job);
 }
@@ -381,15 +387,25 @@ static ol_outcome outcome_of(CURLcode code, const ol_job *job)
 	}
 }
 
-/* The words of a failure: libcurl's own, which name hosts but neither queries nor headers. */
+/* The words of a failure: libcurl's own, which name hosts but neither queries nor headers. Of a
+ * proxy that it cannot use, though, they have all, password and all. */
 static int explain(ol_job *job, CURLcode code)
 {
 	const char *text = job->curl_error[0] ? job->curl_error : curl_easy_strerror(code);
+	const char *proxy = proxy_of(job->request);
 	ol_auto_str ol_str safe = OL_STR(400);
 
-	(void)ol_str_add_safe(&safe, ol_view_of(text));
 	if (job->reply->outcome == OL_OUTCOME_STALLED)
 		return ol_fail(&job->err, OL_EUNAVAILABLE, "the connection stalled");
+	if (proxy && strchr(proxy, '@') && strchr(text, '@')) {
+		ol_autofree char *shown = ol_proxy_shown(proxy);
+
+		(void)ol_str_addf(&safe, "the proxy ");
+		(void)ol_str_add_safe(&safe, ol_view_of(shown));
+		(void)ol_str_addf(&safe, " cannot be used");
+	} else {
+		(void)ol_str_add_safe(&safe, ol_view_of(text));
+	}
 	return ol_fail(&job->err, OL_EUNAVAILABLE, "%s", ol_str_text(&safe));
 }
 

@@ -1,7 +1,9 @@
 /* Which requests go through a proxy. */
 #include <stdlib.h>
 
+#include "base/alloc.h"
 #include "fetch/proxy.h"
+#include "fetch/registry.h"
 #include "tests/check.h"
 
 static void no_proxy_names_hosts_networks_and_ports(void **state)
@@ -101,11 +103,60 @@ static void the_environment_chooses_the_proxy(void **state)
 		(void)unsetenv(*name);
 }
 
+static void a_proxy_is_shown_without_its_password(void **state)
+{
+	static const struct {
+		const char *proxy, *shown;
+	} cases[] = {
+		{ "http://p:8080", "http://p:8080" },
+		{ "http://ann:s3cret@p:8080", "http://p:8080" },
+		{ "http://ann:s3@cret@p", "http://p" },
+		{ "ann:s3cret@p", "p" },
+		{ "ann:s3://cret@p", "p" },
+		{ "", "" },
+	};
+
+	(void)state;
+	OL_EACH (cases, c) {
+		ol_autofree char *shown = ol_proxy_shown(c->proxy);
+
+		CHECK_STR(c->proxy, c->shown, shown);
+	}
+}
+
+/* libcurl's own words for a proxy that it cannot use hold all of its URL. */
+static void no_error_tells_a_proxys_password(void **state)
+{
+	static const char *const proxies[] = { "ftp://ann:s3cret@127.0.0.1:1",
+		"http://ann:s3cret@127.0.0.1:no", "http://ann:s3cret@[::1",
+		"http://ann:s3cret@127.0.0.1:1", "socks5://ann:s3cret@127.0.0.1:1" };
+	const ol_registry_options options = { .never_retry = true };
+	ol_ref ref = { .domain = "reg.example", .path = "app", .tag = "latest" };
+
+	(void)state;
+	OL_EACH (proxies, proxy) {
+		ol_registry *registry = NULL;
+		ol_resolved resolved;
+		ol_error err = { 0 };
+
+		assert_int_equal(0, setenv("https_proxy", *proxy, 1));
+		CHECK_INT(*proxy, OL_OK, ol_registry_new(&options, &registry, NULL));
+		CHECK_INT(*proxy, OL_EUNAVAILABLE,
+			ol_registry_resolve(registry, &ref, &resolved, &err));
+		if (strstr(err.text, "s3cret") || strstr(err.hint, "s3cret"))
+			CHECK_STR(*proxy, "", err.text);
+		ol_registry_free(registry);
+	}
+	(void)unsetenv("https_proxy");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(no_proxy_names_hosts_networks_and_ports),
 		cmocka_unit_test(the_environment_chooses_the_proxy),
+		cmocka_unit_test(a_proxy_is_shown_without_its_password),
+		cmocka_unit_test(no_error_tells_a_proxys_password),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
