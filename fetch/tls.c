@@ -107,6 +107,9 @@ static int load_places(const char *host, ol_tls *tls, ol_error *err)
 	};
 	int rc = OL_ENOTFOUND;
 
+	/* A name may come from a redirect: then it need not be one. */
+	if (!*host || *host == '.' || strchr(host, '/'))
+		return OL_OK;
 	for (size_t i = 0; i < 4 && rc == OL_ENOTFOUND; i++) {
 		ol_autofree char *dir = ol_text("%s%s/%s", places[i][0], places[i][1], host);
 

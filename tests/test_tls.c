@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "fetch/registry.h"
+#include "fetch/tls_priv.h"
 #include "tests/fake_pull.h"
 
 static char dir[64]; /* of certificates made for this run */
@@ -113,6 +114,37 @@ static void pull_by(const struct tls_case *c)
 	ol_registry_free(registry);
 	fake_stop(&fake);
 	(void)unsetenv("SSL_CERT_FILE");
+}
+
+/* Whoever is redirected to names the folder: it must be one below certs.d. */
+static void a_hosts_name_leads_nowhere_else(void **state)
+{
+	static const char *const hosts[] = { "..", ".", "../other", "a/../../other", "" };
+
+	(void)state;
+	run("mkdir -p %s/config/docker/certs.d/reg.example %s/config/docker/other && "
+	    "cp %s/ca.pem %s/config/docker/ca.crt && cp %s/ca.pem %s/config/docker/other/ca.crt && "
+	    "cp %s/ca.pem %s/config/docker/certs.d/ca.crt && "
+	    "cp %s/ca.pem %s/config/docker/certs.d/reg.example/ca.crt && "
+	    "mkdir -p %s/config/docker/certs.d/a",
+		dir, dir, dir, dir, dir, dir, dir, dir, dir, dir, dir);
+	assert_int_equal(0, setenv("XDG_CONFIG_HOME", in("config"), 1));
+	OL_EACH (hosts, host) {
+		ol_tls tls = { 0 };
+
+		CHECK_INT(*host, OL_OK, ol_tls_load(&(ol_tls_ask){ .host = *host }, &tls, NULL));
+		CHECK_STR(*host, "none", tls.source ? tls.source : "none");
+		ol_tls_done(&tls);
+	}
+	{
+		ol_tls tls = { 0 };
+
+		CHECK_INT("reg.example", OL_OK,
+			ol_tls_load(&(ol_tls_ask){ .host = "reg.example" }, &tls, NULL));
+		assert_non_null(tls.source);
+		ol_tls_done(&tls);
+	}
+	(void)unsetenv("XDG_CONFIG_HOME");
 }
 
 static void tls_believes_whom_it_is_told_to(void **state)
@@ -281,6 +313,7 @@ static void debians_registry_is_pulled_from(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_hosts_name_leads_nowhere_else),
 		cmocka_unit_test(tls_believes_whom_it_is_told_to),
 		cmocka_unit_test(debians_registry_is_pulled_from),
 	};
