@@ -1,6 +1,8 @@
 #include "cmd/listing.h"
 
+#include <assert.h>
 #include <ctype.h>
+#include <stdint.h>
 #include <string.h>
 #include <time.h>
 
@@ -25,30 +27,10 @@ struct ol_listing {
 	const ol_listing_shape *shape;
 	listing_mode mode;
 	ol_template *templ; /* owned; of a table or template */
-	char *format;       /* owned: its text */
+	uint64_t wanted;    /* a bit for each column of the shape that may be shown */
 	ol_str lines;       /* of the table */
 	ol_json *array;     /* owned */
 };
-
-static int parse_format(ol_listing *l, const char *format, ol_error *err)
-{
-	/* As docker: "table" is the usual table, "table TEMPLATE" another one. */
-	format += strspn(format, " ");
-	if (strcmp(format, "json") == 0) {
-		l->mode = LISTING_LINES;
-		return OL_OK;
-	}
-	l->mode = LISTING_TEMPLATE;
-	if (strncmp(format, "table", 5) == 0 && (format[5] == '\0' || format[5] == ' ')) {
-		l->mode = LISTING_TABLE;
-		format += 5;
-		format += strspn(format, " ");
-		if (!*format)
-			format = l->shape->table;
-	}
-	l->format = ol_strdup(format);
-	return ol_template_parse(ol_view_of(format), OL_TEMPLATE_ESCAPES, &l->templ, err);
-}
 
 /* A template can only show a member that it names after a dot, or, by a dot without a name, all of
  * them. Dots of other text may make this say yes too often. */
@@ -65,11 +47,46 @@ static bool mentions(const char *format, const char *field)
 	return false;
 }
 
+/* Asked once a list, not once a row. format NULL: all. */
+static void want_columns(ol_listing *l, const char *format)
+{
+	for (size_t i = 0; l->shape->columns[i].field; i++) {
+		const char *field = l->shape->columns[i].field;
+		const bool is = l->mode == LISTING_IDS ? strcmp(field, l->shape->id) == 0
+						       : !format || mentions(format, field);
+
+		assert(i < 64);
+		l->wanted |= (uint64_t)is << i;
+	}
+}
+
+static int parse_format(ol_listing *l, const char *format, ol_error *err)
+{
+	/* As docker: "table" is the usual table, "table TEMPLATE" another one. */
+	format += strspn(format, " ");
+	if (strcmp(format, "json") == 0) {
+		l->mode = LISTING_LINES;
+		want_columns(l, NULL);
+		return OL_OK;
+	}
+	l->mode = LISTING_TEMPLATE;
+	if (strncmp(format, "table", 5) == 0 && (format[5] == '\0' || format[5] == ' ')) {
+		l->mode = LISTING_TABLE;
+		format += 5;
+		format += strspn(format, " ");
+		if (!*format)
+			format = l->shape->table;
+	}
+	want_columns(l, format);
+	return ol_template_parse(ol_view_of(format), OL_TEMPLATE_ESCAPES, &l->templ, err);
+}
+
 bool ol_listing_wants(const ol_listing *l, const char *field)
 {
-	if (l->mode == LISTING_IDS)
-		return strcmp(field, l->shape->id) == 0;
-	return !l->format || mentions(l->format, field);
+	for (size_t i = 0; l->shape->columns[i].field; i++)
+		if (strcmp(l->shape->columns[i].field, field) == 0)
+			return l->wanted >> i & 1;
+	return true; /* a member that is no column may be shown by any template */
 }
 
 /* The row of headings, through the template: functions pass them on. */
@@ -97,9 +114,11 @@ int ol_listing_open(ol_context *ctx, const ol_listing_shape *shape, ol_listing *
 	if (ol_args_flag(ctx->args, "json")) {
 		l->mode = LISTING_ARRAY;
 		l->array = ol_json_array();
+		want_columns(l, NULL);
 	} else if (ol_args_knows(ctx->args, "quiet") && ol_args_flag(ctx->args, "quiet") &&
 		   !format) {
 		l->mode = LISTING_IDS;
+		want_columns(l, NULL);
 	} else {
 		rc = parse_format(l, format ? format : "table", err);
 		if (rc == OL_OK && l->mode == LISTING_TABLE)
@@ -115,7 +134,6 @@ void ol_listing_free(ol_listing *l)
 	if (!l)
 		return;
 	ol_template_free(l->templ);
-	free(l->format);
 	ol_buf_done(&l->lines);
 	ol_json_free(l->array);
 	free(l);
