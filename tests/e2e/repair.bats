@@ -58,7 +58,7 @@ mended() {
 }
 
 @test "the config: refused, named, fetched by itself" {
-	orlop pull -q "$BUSYBOX"
+	orlop pull -q --durable "$BUSYBOX"
 	settled
 	digest=$(manifest | jq -r .config.digest)
 	refused "$(blob_file "$digest")" "$digest"
@@ -66,7 +66,7 @@ mended() {
 }
 
 @test "the manifest: refused, named, fetched by itself" {
-	orlop pull -q "$BUSYBOX"
+	orlop pull -q --durable "$BUSYBOX"
 	settled
 	digest=sha256:$(manifest | sha256sum | cut -d' ' -f1)
 	refused "$(blob_file "$digest")" "$digest"
@@ -74,7 +74,7 @@ mended() {
 }
 
 @test "what the layer was made of: refused, named, fetched by itself" {
-	orlop pull -q "$BUSYBOX"
+	orlop pull -q --durable "$BUSYBOX"
 	settled
 	layer=$(manifest | jq -r '.layers[0].digest')
 	kept=$layer
@@ -85,7 +85,7 @@ mended() {
 
 @test "an index: refused, named, written anew from its tar without a request" {
 	[ "$DRIVER" = erofs ] || skip "a tree has no index"
-	orlop pull -q "$BUSYBOX"
+	orlop pull -q --durable "$BUSYBOX"
 	settled
 	digest=$(diff_id)
 	before=$(sha256sum < "$ORLOP_ROOT/layers/${digest#sha256:}/index.erofs")
@@ -96,7 +96,7 @@ mended() {
 
 @test "a tree: named, extracted anew from the kept layer without a request" {
 	[ "$DRIVER" = dir ] || skip "an index has no tree"
-	orlop pull -q "$BUSYBOX"
+	orlop pull -q --durable "$BUSYBOX"
 	settled
 	digest=$(diff_id)
 	refused "$ORLOP_ROOT/layers/${digest#sha256:}/fs/etc/passwd" "$digest"
@@ -105,7 +105,7 @@ mended() {
 
 @test "a kept compressed layer: named, fetched by itself" {
 	[ "$DRIVER" = erofs ] || skip "it is what the tree was made of"
-	orlop pull -q --keep-blobs "$BUSYBOX"
+	orlop pull -q --durable --keep-blobs "$BUSYBOX"
 	settled
 	layer=$(manifest | jq -r '.layers[0].digest')
 	harm boot "$ORLOP_ROOT"
@@ -118,7 +118,7 @@ mended() {
 
 @test "a tar whose compressed layer is kept is made again from that" {
 	[ "$DRIVER" = erofs ] || skip "there is no tar"
-	orlop pull -q --keep-blobs "$BUSYBOX"
+	orlop pull -q --durable --keep-blobs "$BUSYBOX"
 	settled
 	digest=$(diff_id)
 	refused "$(blob_file "$digest")" "${digest#sha256:}"
@@ -126,7 +126,7 @@ mended() {
 }
 
 @test "chains, and the manifest that index.json lists, are made anew" {
-	orlop pull -q "$REGISTRY/odd"
+	orlop pull -q --durable "$REGISTRY/odd"
 	settled
 	if [ "$DRIVER" = erofs ]; then file=index.erofs; else file=fs; fi
 	chains=$(ls "$ORLOP_ROOT/chains")
@@ -152,7 +152,7 @@ mended() {
 }
 
 @test "what came from no registry: what to load is said, and the status is 1" {
-	orlop pull -q "$BUSYBOX"
+	orlop pull -q --durable "$BUSYBOX"
 	settled
 	python3 - "$ORLOP_ROOT" "$TESTS/e2e/harm-store" <<-'PY'
 	import sys; argv = sys.argv; sys.argv = ["harm-store", "dump", argv[1]]
@@ -171,7 +171,7 @@ mended() {
 }
 
 @test "one bit of each table's row: named, turned back, and everything reads as before" {
-	orlop pull -q "$REGISTRY/odd"
+	orlop pull -q --durable "$REGISTRY/odd"
 	orlop run --name stopped "$REGISTRY/odd" true
 	orlop mount "$REGISTRY/odd" > /dev/null
 	settled
@@ -193,8 +193,8 @@ mended() {
 }
 
 @test "a damaged row hides no other, and lists warn of it" {
-	orlop pull -q "$REGISTRY/odd"
-	orlop pull -q "$BUSYBOX"
+	orlop pull -q --durable "$REGISTRY/odd"
+	orlop pull -q --durable "$BUSYBOX"
 	harm row "$ORLOP_ROOT" names media_type
 	orlop images -q > "$WORK/listed" 2> "$WORK/said"
 	[ "$(wc -l < "$WORK/listed")" -eq 1 ]
@@ -206,7 +206,7 @@ mended() {
 }
 
 @test "a check that is interrupted goes on where it was, with --restart it does not" {
-	orlop pull -q "$BUSYBOX"
+	orlop pull -q --durable "$BUSYBOX"
 	settled
 	ORLOP_FAULT=store.check.task:error:3 check orlop check
 	[ "$status" -eq 1 ]
@@ -223,9 +223,9 @@ mended() {
 }
 
 @test "rows beyond one bit are made again from the files" {
-	orlop pull -q "$REGISTRY/odd"
+	orlop pull -q --durable "$REGISTRY/odd"
 	orlop tag "$REGISTRY/odd" second:1
-	orlop pull -q "$BUSYBOX"
+	orlop pull -q --durable "$BUSYBOX"
 	settled
 	before=$(orlop images --no-trunc --format '{{.Repository}}:{{.Tag}} {{.ID}} {{.Digest}}' | sort)
 	for table in names blobs edges layers; do
@@ -246,8 +246,8 @@ mended() {
 @test "a database that is lost, or beyond reading, is made again: images, layers, names" {
 	for harm in missing garbage page; do
 		store "-$BATS_TEST_NUMBER-$harm"
-		orlop pull -q "$REGISTRY/odd"
-		orlop pull -q --platform linux/arm64 "$REGISTRY/multiarch"
+		orlop pull -q --durable "$REGISTRY/odd"
+		orlop pull -q --durable --platform linux/arm64 "$REGISTRY/multiarch"
 		orlop run --name stopped "$REGISTRY/odd" true
 		settled
 		before=$(orlop images --no-trunc --format '{{.Repository}}:{{.Tag}} {{.ID}} {{.Digest}}' | sort)
@@ -275,7 +275,7 @@ mended() {
 }
 
 @test "index.json is written anew" {
-	orlop pull -q "$BUSYBOX"
+	orlop pull -q --durable "$BUSYBOX"
 	settled
 	before=$(cat "$ORLOP_ROOT/index.json")
 	harm flip "$ORLOP_ROOT/index.json"
@@ -286,7 +286,7 @@ mended() {
 }
 
 @test "what nothing needs goes" {
-	orlop pull -q "$BUSYBOX"
+	orlop pull -q --durable "$BUSYBOX"
 	settled
 	digest=$(manifest | jq -r .config.digest)
 	python3 - "$ORLOP_ROOT" "$TESTS/e2e/harm-store" <<-'PY'
@@ -304,7 +304,7 @@ mended() {
 @test "a repair that is killed is done by the next one" {
 	for fault in store.rescue.made store.rescue.aside store.readopt.commit store.layer.commit store.edges.commit store.rebuilt; do
 		store "-$BATS_TEST_NUMBER-$fault"
-		orlop pull -q "$REGISTRY/odd"
+		orlop pull -q --durable "$REGISTRY/odd"
 		settled
 		before=$(orlop images --no-trunc --format '{{.Repository}}:{{.Tag}} {{.ID}} {{.Digest}}' | sort)
 		rm "$ORLOP_ROOT"/orlop.db*
