@@ -50,12 +50,11 @@ static void read_task(ol_store *store, sqlite3_stmt *stmt, ol_check_tasks *tasks
 	tasks->list[tasks->count++] = task;
 }
 
-#define SOUND_ROWS(table, row, columns)                                                            \
-	"SELECT " columns " FROM " table " WHERE " OL_SOUND(table, row)
-static const char tasks_sql[] = SOUND_ROWS("blobs", OL_ROW_BLOBS,
-	"id, digest, size, state, boot, 0, 0, NULL") " UNION ALL " SOUND_ROWS("layers",
-	OL_ROW_LAYERS,
-	"id, key, disk_bytes, state, boot, 1, is_chain, index_digest") " ORDER BY 3 DESC, 6, 2";
+#define BLOBS OL_SOUND_ROWS("blobs", OL_ROW_BLOBS, "id, digest, size, state, boot, 0, 0, NULL")
+#define LAYERS                                                                                     \
+	OL_SOUND_ROWS("layers", OL_ROW_LAYERS,                                                     \
+		"id, key, disk_bytes, state, boot, 1, is_chain, index_digest")
+static const char tasks_sql[] = BLOBS " UNION ALL " LAYERS " ORDER BY 3 DESC, 6, 2";
 
 static int list_tasks(ol_store *store, ol_check_tasks *tasks, ol_error *err)
 {

@@ -33,6 +33,10 @@
 /* An SQL expression: 1 when the row is what was written. table: a literal, as is row. */
 #define OL_SOUND(table, row) "(sum IS orlop_row_sum('" table "', " row "))"
 
+/* The sound rows of a table; " AND …" may follow. */
+#define OL_SOUND_ROWS(table, row, columns)                                                         \
+	"SELECT " columns " FROM " table " WHERE " OL_SOUND(table, row)
+
 /* One table, for those who treat all alike (check, repair). */
 typedef struct ol_table {
 	const char *name;

@@ -27,18 +27,17 @@ static void work_done(struct work *work)
 	free(work->items);
 }
 
+#define WRITTEN " AND state = 1 AND boot = ?1"
+#define BLOBS   OL_SOUND_ROWS("blobs", OL_ROW_BLOBS, "id, digest, 0, 0, 0") WRITTEN
+#define LAYERS                                                                                     \
+	OL_SOUND_ROWS("layers", OL_ROW_LAYERS, "id, key, 1, is_chain, index_digest IS NULL") WRITTEN
+
 /* Rows of another boot are not ours to bless: their bytes must be proved first (invariant 4). */
 static int list_work(ol_store *store, struct work *work, ol_error *err)
 {
 	ol_auto_db ol_db *db = ol_db_reader(store);
 	ol_auto_stmt sqlite3_stmt *stmt = NULL;
-	int rc = ol_db_query(db, err, &stmt,
-		"SELECT id, digest, 0, 0, 0 FROM blobs WHERE state = 1 AND boot = ?1 AND " OL_SOUND(
-			"blobs", OL_ROW_BLOBS) " UNION ALL "
-					       "SELECT id, key, 1, is_chain, index_digest IS NULL "
-					       "FROM layers WHERE state = 1 AND "
-					       "boot = ?1 AND " OL_SOUND("layers", OL_ROW_LAYERS),
-		"t", store->boot);
+	int rc = ol_db_query(db, err, &stmt, BLOBS " UNION ALL " LAYERS, "t", store->boot);
 
 	while (rc >= 0 && (rc = ol_db_step(db, stmt, err)) == 1) {
 		struct item item = {
