@@ -42,6 +42,14 @@
 #define OL_TOML_DEPTH_MAX     32 /* the reader recurses; hosts.toml and registries.conf need 4 */
 /* Distributions ship some hundred short names. A key is looked for among its table's one by one. */
 #define OL_TOML_VALUES_MAX (1 << 14)
+/* Of one reference, its registry with all mirrors: fetch/route.c keeps a bit of a number for each.
+ */
+#define OL_ENDPOINTS_MAX 64
+/* What nobody writes by hand: registries in all files, headers sent to one host, and entries of one
+ * list (CAs, registries to search, credential helpers). */
+#define OL_REGISTRY_RULES_MAX 4096
+#define OL_HEADERS_MAX        64
+#define OL_CONFIG_LIST_MAX    64
 
 /* Layers. */
 #define OL_LAYER_TAR_BYTES_MAX                                                                     \

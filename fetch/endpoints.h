@@ -13,9 +13,6 @@
 #include "fetch/registries_conf.h"
 #include "manifest/ref.h"
 
-/* No configuration has more. */
-#define OL_HEADERS_MAX 64
-
 typedef enum ol_capability {
 	OL_CAN_PULL = 1,
 	OL_CAN_RESOLVE = 2, /* may say what a tag means */

@@ -5,10 +5,11 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/limits.h"
 #include "base/str.h"
 #include "fetch/toml.h"
 
-#define PATHS_MAX 64
+#define HOSTS_MAX (OL_ENDPOINTS_MAX - 1) /* and the server */
 
 /* What a table's values are read with. */
 struct reading {
@@ -105,13 +106,13 @@ static int read_authorities(const struct reading *r, const ol_toml *table, ol_en
 
 	if (!value)
 		return OL_OK;
-	paths = ol_arena_alloc(r->arena, (PATHS_MAX + 1) * sizeof *paths);
+	paths = ol_arena_alloc(r->arena, (OL_CONFIG_LIST_MAX + 1) * sizeof *paths);
 	for (; item; item = ol_toml_is_array(value) ? ol_toml_next(item) : NULL) {
 		if (ol_toml_type_of(item) != OL_TOML_STRING)
 			return wrong(item, r->err, "ca", "is a path or an array of paths");
-		if (count == PATHS_MAX)
+		if (count == OL_CONFIG_LIST_MAX)
 			return ol_fail(r->err, OL_ELIMIT, "line %u: more than %d paths",
-				ol_toml_line(item), PATHS_MAX);
+				ol_toml_line(item), OL_CONFIG_LIST_MAX);
 		paths[count++] = absolute(r, ol_toml_text(item));
 	}
 	out->authorities = paths;
@@ -353,8 +354,8 @@ static int read_document(const struct reading *r, const ol_toml *root, ol_endpoi
 		rc = ol_toml_get_text(root, "server", &server, r->err);
 	if (rc < 0)
 		return rc;
-	if (ol_toml_count(hosts) > OL_HOSTS_MAX)
-		return ol_fail(r->err, OL_ELIMIT, "more than %d hosts", OL_HOSTS_MAX);
+	if (ol_toml_count(hosts) > HOSTS_MAX)
+		return ol_fail(r->err, OL_ELIMIT, "more than %d hosts", HOSTS_MAX);
 	out->list = ol_arena_alloc(r->arena, (ol_toml_count(hosts) + 1) * sizeof *out->list);
 	for (const ol_toml *host = ol_toml_first(hosts); host; host = ol_toml_next(host)) {
 		if (!ol_toml_is_table(host))

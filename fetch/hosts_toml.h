@@ -3,9 +3,6 @@
 /* containerd's hosts.toml: docs/hosts.md, "hosts.toml Content Description". */
 #include "fetch/endpoints.h"
 
-/* No file has more hosts; with the server they fit the bits of a number. */
-#define OL_HOSTS_MAX 63
-
 /* Makes the endpoints that text gives for domain (a reference's: "docker.io"): its hosts in the
  * order they stand, then the server. dir: what relative paths are relative to. Everything is made
  * in arena; repository is left to the caller. Keys that are not known are passed over, as

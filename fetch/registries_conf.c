@@ -9,10 +9,7 @@
 #include "fetch/registries_conf_priv.h"
 #include "fetch/toml.h"
 
-/* All files together; what a distribution ships is a hundredth of it. */
-#define RULES_MAX   4096
-#define MIRRORS_MAX 63 /* with the registry itself they fit the bits of a number */
-#define SEARCH_MAX  64
+#define MIRRORS_MAX (OL_ENDPOINTS_MAX - 1) /* and the registry itself */
 
 struct alias {
 	const char *name, *value, *file;
@@ -202,8 +199,8 @@ static int put_rule(ol_registries_conf *conf, const ol_registry_rule *rule, ol_e
 			*there = *rule;
 		return OL_OK;
 	}
-	if (conf->rule_count == RULES_MAX)
-		return ol_fail(err, OL_ELIMIT, "more than %d registries", RULES_MAX);
+	if (conf->rule_count == OL_REGISTRY_RULES_MAX)
+		return ol_fail(err, OL_ELIMIT, "more than %d registries", OL_REGISTRY_RULES_MAX);
 	OL_GROW(conf->rules, conf->rule_count, conf->rule_cap);
 	conf->rules[conf->rule_count++] = *rule;
 	return OL_OK;
@@ -290,9 +287,9 @@ static int read_list(ol_registries_conf *conf, const ol_toml *root, const char *
 
 	if (rc < 0 || !list)
 		return rc;
-	if (ol_toml_count(list) > SEARCH_MAX)
+	if (ol_toml_count(list) > OL_CONFIG_LIST_MAX)
 		return ol_fail(err, OL_ELIMIT, "line %u: %s has more than %d entries",
-			ol_toml_line(list), key, SEARCH_MAX);
+			ol_toml_line(list), key, OL_CONFIG_LIST_MAX);
 	texts = ol_arena_alloc(conf->arena, (ol_toml_count(list) + 1) * sizeof *texts);
 	for (const ol_toml *item = ol_toml_first(list); item; item = ol_toml_next(item))
 		texts[count++] = ol_arena_strdup(conf->arena, ol_toml_text(item));

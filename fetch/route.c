@@ -1,3 +1,4 @@
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -67,6 +68,7 @@ static int make(ol_registry *registry, const ol_ref *ref, const char *name, bool
 	int rc = ol_endpoints_find(&options, ref, &route->endpoints, err);
 
 	route->name = ol_strdup(name);
+	assert(route->endpoints.count <= OL_ENDPOINTS_MAX);
 	if (rc == OL_OK)
 		route->ways = ol_alloc_array(route->endpoints.count, sizeof *route->ways);
 	for (size_t i = 0; rc == OL_OK && i < route->endpoints.count; i++) {

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/limits.h"
 #include "fetch/registries_conf_priv.h"
 
 void ol_name_choices_done(ol_name_choices *choices)
@@ -31,7 +32,7 @@ static int add_searched(
 	const char *const *hosts = ol_registries_conf_search(conf, &file);
 	int rc = OL_OK;
 
-	for (; rc == OL_OK && *hosts && out->count < OL_NAME_CHOICES_MAX; hosts++) {
+	for (; rc == OL_OK && *hosts && out->count < OL_CONFIG_LIST_MAX; hosts++) {
 		ol_autofree char *whole = ol_text("%s/%s", *hosts, text);
 
 		rc = add(out, whole, err);

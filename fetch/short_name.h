@@ -7,8 +7,6 @@
  */
 #include "fetch/registries_conf.h"
 
-#define OL_NAME_CHOICES_MAX 64
-
 typedef struct ol_name_choices {
 	ol_ref *refs; /* owned: at least one, in the order they are tried */
 	size_t count;
