@@ -60,9 +60,11 @@ int ol_name_resolve(const ol_registries_conf *conf, const char *text, bool searc
 		ol_autofree char *whole = ol_text("%s%s", alias, text + name_size);
 
 		rc = add(&choices, whole, err);
+		choices.is_found = true;
 		(void)snprintf(choices.rule, sizeof choices.rule, "alias in %s", file);
 	} else if (choices.is_short && search) {
 		rc = add_searched(conf, text, &choices, err);
+		choices.is_found = choices.count > 0;
 	}
 	if (rc == OL_OK && choices.count == 0) {
 		rc = add(&choices, text, err);

@@ -11,6 +11,7 @@ typedef struct ol_name_choices {
 	ol_ref *refs; /* owned: at least one, in the order they are tried */
 	size_t count;
 	bool is_short;
+	bool is_found;  /* a short one that some configuration knows, by alias or search */
 	char rule[512]; /* for people: "alias in FILE"; "" for a whole name */
 } ol_name_choices;
 

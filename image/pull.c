@@ -246,7 +246,7 @@ static int resolve(ol_pull_state *pull, ol_error *err)
 	ol_auto_str ol_str reasons = OL_STR(1024);
 	int rc = OL_ENOTFOUND;
 
-	if (choices->is_short && strncmp(choices->rule, "no alias", 8) != 0)
+	if (choices->is_found)
 		ol_tell_text(&pull->incoming.session->options.listener, OL_EVENT_NOTE,
 			"%.100s is %s%.300s: %s", pull->options->ref,
 			choices->count > 1 ? "searched for by " : "", choices->rule,

@@ -219,6 +219,7 @@ static void a_short_name_stands_for_what_is_configured(void **state)
 		if (!strstr(choices.rule, c->rule))
 			CHECK_STR(c->name, c->rule, choices.rule);
 		CHECK_INT(c->name, *c->rule != 0, choices.is_short);
+		CHECK_INT(c->name, *c->rule && !strstr(c->rule, "no alias"), choices.is_found);
 		ol_name_choices_done(&choices);
 	}
 }
