@@ -173,9 +173,8 @@ static ol_platform platform_of(const ol_import_options *options)
 
 static ol_json *history_json(const ol_import_options *options, const char *created)
 {
-	const char *input =
-		options->input && strcmp(options->input, "-") != 0 ? options->input : "-";
-	ol_autofree char *ours = ol_text("Imported from %s", input);
+	ol_autofree char *ours = ol_text(
+		"Imported from %s", ol_input_is_stdin(options->input) ? "-" : options->input);
 	ol_json *entry = ol_json_object(), *list = ol_json_array();
 
 	ol_json_set_text(entry, "created", created);
@@ -284,14 +283,10 @@ static int open_input(struct importing *import, int *out, ol_error *err)
 {
 	const char *input = import->options->input;
 	struct stat st;
+	int rc = ol_input_open(input, out, &st, err);
 
-	if (!input || strcmp(input, "-") == 0) {
-		*out = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
-		return *out < 0 ? ol_fail_sys(err, "standard input") : OL_OK;
-	}
-	*out = open(input, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	if (*out < 0 || fstat(*out, &st) < 0)
-		return ol_fail_sys(err, "open");
+	if (rc < 0)
+		return rc;
 	if (S_ISDIR(st.st_mode)) {
 		ol_fail(err, OL_EINVAL, "is a folder, not a tar");
 		return ol_hint(err, OL_EINVAL, "tar -C %.80s -c . | orlop import -", input);
@@ -344,7 +339,6 @@ int ol_import(
 	/* What came in and is part of no image is not left to take up the disk. */
 	if (rc < 0 && ol_digest_is_set(&import.layer.diff_id))
 		(void)ol_gc(session->store, NULL, &(ol_gc_result){ 0 }, NULL);
-	return rc < 0 ? ol_wrap(err, rc, "cannot import %.255s",
-				options->input ? options->input : "standard input")
+	return rc < 0 ? ol_wrap(err, rc, "cannot import %.255s", ol_input_name(options->input))
 		      : OL_OK;
 }

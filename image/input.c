@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/file.h"
 #include "image/input_priv.h"
 
 /* A pipe from another program holds so much where it may: fewer switches between the two. */
@@ -52,4 +53,29 @@ ol_reader *ol_input_reader(int fd, const ol_cancel *cancel)
 	input->cancel = cancel;
 	(void)fcntl(fd, F_SETPIPE_SZ, PIPE_BYTES); /* no pipe, or not allowed: as it is, then */
 	return &input->reader;
+}
+
+bool ol_input_is_stdin(const char *path)
+{
+	return !path || strcmp(path, "-") == 0;
+}
+
+const char *ol_input_name(const char *path)
+{
+	return ol_input_is_stdin(path) ? "standard input" : path;
+}
+
+int ol_input_open(const char *path, int *out, struct stat *st, ol_error *err)
+{
+	ol_autofd int fd = -1;
+
+	*st = (struct stat){ 0 };
+	if (ol_input_is_stdin(path))
+		fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
+	else
+		fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	if (fd < 0 || (!ol_input_is_stdin(path) && fstat(fd, st) < 0))
+		return ol_fail_sys(err, "open");
+	*out = ol_steal_fd(&fd);
+	return OL_OK;
 }

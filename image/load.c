@@ -62,16 +62,11 @@ static int pass(ol_load_state *load, int fd, ol_error *err)
 
 static int open_input(ol_load_state *load, int *out, ol_error *err)
 {
-	const char *name = load->options->input;
 	struct stat st;
+	int rc = ol_input_open(load->options->input, out, &st, err);
 
-	if (!name || strcmp(name, "-") == 0) {
-		*out = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
-		return *out < 0 ? ol_fail_sys(err, "standard input") : OL_OK;
-	}
-	*out = open(name, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	if (*out < 0 || fstat(*out, &st) < 0)
-		return ol_fail_sys(err, "open");
+	if (rc < 0)
+		return rc;
 	if (S_ISDIR(st.st_mode))
 		load->dir_fd = *out;
 	else
@@ -225,7 +220,6 @@ int ol_load(ol_session *session, const ol_load_options *options,
 	free(load.images);
 	free(load.kept);
 	ol_archive_files_done(&load.files);
-	return rc < 0 ? ol_wrap(err, rc, "cannot load %.255s",
-				options->input ? options->input : "standard input")
+	return rc < 0 ? ol_wrap(err, rc, "cannot load %.255s", ol_input_name(options->input))
 		      : OL_OK;
 }
