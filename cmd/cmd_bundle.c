@@ -1,7 +1,7 @@
 #include "base/alloc.h"
 #include "cmd/commands.h"
 #include "cmd/idmap_option.h"
-#include "cmd/pull_options.h"
+#include "cmd/progress_options.h"
 #include "cmd/registry_options.h"
 #include "cmd/run_options.h"
 
@@ -27,7 +27,7 @@ static int run(ol_context *ctx, ol_error *err)
 }
 
 static const ol_option options[] = {
-	OL_PULL_OPTIONS,
+	OL_PROGRESS_OPTIONS,
 	OL_IDMAP_OPTION,
 	{ .name = "uidmap",
 		.kind = OL_OPTION_LIST,

@@ -1,6 +1,6 @@
 #include "cmd/commands.h"
 #include "cmd/copy_result.h"
-#include "cmd/pull_options.h"
+#include "cmd/progress_options.h"
 
 static ol_copy_side target_side(const ol_args *args)
 {
@@ -79,7 +79,7 @@ static const ol_option options[] = {
 		.kind = OL_OPTION_TEXT,
 		.value = "N",
 		.help = "How often a request that failed is tried again" },
-	OL_PULL_OPTIONS,
+	OL_PROGRESS_OPTIONS,
 	{ 0 },
 };
 

@@ -1,7 +1,8 @@
 #include <string.h>
 
 #include "cmd/commands.h"
-#include "cmd/pull_options.h"
+#include "cmd/output_option.h"
+#include "cmd/progress_options.h"
 #include "image/export.h"
 
 static int run(ol_context *ctx, ol_error *err)
@@ -17,10 +18,8 @@ static int run(ol_context *ctx, ol_error *err)
 	ol_session *session = NULL;
 	int rc = ol_context_platform(ctx, &platform, &is_set, err);
 
-	if (rc == OL_OK && (!options.output || strcmp(options.output, "-") == 0) &&
-		ctx->console->out_tty)
-		return ol_fail(err, OL_EINVAL,
-			"cowardly refusing to save to a terminal. Use the -o flag or redirect");
+	if (rc == OL_OK)
+		rc = ol_output_check(ctx, err);
 	if (rc == OL_OK)
 		rc = ol_context_session(ctx, &session, err);
 	if (rc < 0)
@@ -30,25 +29,15 @@ static int run(ol_context *ctx, ol_error *err)
 }
 
 static const ol_option options[] = {
-	{ .name = "output",
-		.letter = 'o',
-		.kind = OL_OPTION_TEXT,
-		.value = "FILE",
-		.completes = "file",
-		.help = "Write to a file",
-		.otherwise = "standard output" },
+	OL_OUTPUT_OPTION("Write to a file"),
 	{ .name = "format",
 		.kind = OL_OPTION_TEXT,
 		.value = "FORMAT",
 		.choices = "tar|erofs",
 		.help = "What is written",
 		.otherwise = "tar" },
-	{ .name = "platform",
-		.kind = OL_OPTION_TEXT,
-		.value = "OS/ARCH[/VARIANT]",
-		.help = "Which platform of an image (DOCKER_DEFAULT_PLATFORM)",
-		.otherwise = "this machine's" },
-	OL_PULL_OPTIONS,
+	OL_PLATFORM_OPTION("Which platform of an image"),
+	OL_PROGRESS_OPTIONS,
 	{ 0 },
 };
 

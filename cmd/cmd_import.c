@@ -1,7 +1,7 @@
 #include <string.h>
 
 #include "cmd/commands.h"
-#include "cmd/pull_options.h"
+#include "cmd/progress_options.h"
 #include "image/import.h"
 
 static int check_input(const char *input, ol_error *err)
@@ -15,6 +15,24 @@ static int check_input(const char *input, ol_error *err)
 		return ol_hint(err, OL_EINVAL, "name a file: orlop import FILE");
 	}
 	return OL_OK;
+}
+
+static void tell(ol_context *ctx, const char *name, const ol_digest *config)
+{
+	const ol_digest_text id = ol_digest_format(config);
+	ol_ref ref;
+
+	if (ol_progress_is_json(ctx->progress)) {
+		ol_json *line = ol_json_object();
+		const bool named = name && ol_ref_parse(name, &ref, NULL) == OL_OK;
+
+		ol_json_set_text(line, "ref", named ? ol_ref_format(&ref).text : "");
+		ol_json_set_text(line, "id", id.text);
+		ol_progress_line(ctx->progress, "done", line);
+		return;
+	}
+	ol_progress_finish(ctx->progress);
+	ol_console_printf(ctx->console, "%s\n", id.text);
 }
 
 static int run(ol_context *ctx, ol_error *err)
@@ -40,11 +58,9 @@ static int run(ol_context *ctx, ol_error *err)
 		return rc;
 	options.platform = is_set ? &platform : NULL;
 	rc = ol_import(session, &options, &config, err);
-	if (rc < 0)
-		return rc;
-	ol_progress_finish(ctx->progress);
-	ol_console_printf(ctx->console, "%s\n", ol_digest_format(&config).text);
-	return OL_OK;
+	if (rc == OL_OK)
+		tell(ctx, options.name, &config);
+	return rc;
 }
 
 static const ol_option options[] = {
@@ -60,13 +76,9 @@ static const ol_option options[] = {
 		.value = "TEXT",
 		.help = "What the image's history says",
 		.otherwise = "Imported from FILE" },
-	{ .name = "platform",
-		.kind = OL_OPTION_TEXT,
-		.value = "OS/ARCH[/VARIANT]",
-		.help = "What the files are for (DOCKER_DEFAULT_PLATFORM)",
-		.otherwise = "this machine's" },
+	OL_PLATFORM_OPTION("What the files are for"),
 	{ .name = "pin", .kind = OL_OPTION_FLAG, .help = "Never prune the image" },
-	OL_PULL_OPTIONS,
+	OL_PROGRESS_OPTIONS,
 	{ 0 },
 };
 

@@ -2,7 +2,7 @@
 
 #include "cmd/commands.h"
 #include "cmd/platforms.h"
-#include "cmd/pull_options.h"
+#include "cmd/progress_options.h"
 #include "image/load.h"
 
 /* Docker's words, one line for each name. */
@@ -78,7 +78,7 @@ static const ol_option options[] = {
 		.value = "NAME[:TAG]",
 		.help = "What to call the image that the archive has no name for" },
 	{ .name = "pin", .kind = OL_OPTION_FLAG, .help = "Never prune what is loaded" },
-	OL_PULL_OPTIONS,
+	OL_PROGRESS_OPTIONS,
 	{ 0 },
 };
 

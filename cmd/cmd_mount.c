@@ -41,11 +41,7 @@ static const ol_option options[] = {
 		.help = "Writable: what is written is kept for the next mount of the folder, the "
 			"image is not touched" },
 	OL_IDMAP_OPTION,
-	{ .name = "platform",
-		.kind = OL_OPTION_TEXT,
-		.value = "OS/ARCH[/VARIANT]",
-		.help = "Which platform of the image (DOCKER_DEFAULT_PLATFORM)",
-		.otherwise = "this machine's" },
+	OL_PLATFORM_OPTION("Which platform of the image"),
 	{ .name = "quiet",
 		.letter = 'q',
 		.kind = OL_OPTION_FLAG,

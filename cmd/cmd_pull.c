@@ -1,6 +1,6 @@
 #include "cmd/commands.h"
 #include "cmd/platforms.h"
-#include "cmd/pull_options.h"
+#include "cmd/progress_options.h"
 #include "cmd/registry_options.h"
 #include "image/pull.h"
 
@@ -107,7 +107,7 @@ static const ol_option options[] = {
 			"with commas for several",
 		.otherwise = "this machine's" },
 	{ .name = "all-platforms", .kind = OL_OPTION_FLAG, .help = "Every platform the image has" },
-	OL_PULL_OPTIONS,
+	OL_PROGRESS_OPTIONS,
 	{ .name = "keep-blobs",
 		.kind = OL_OPTION_FLAG,
 		.help = "Keep the layers as the registry has them too, compressed" },

@@ -3,7 +3,7 @@
 #include "base/alloc.h"
 #include "cmd/commands.h"
 #include "cmd/copy_result.h"
-#include "cmd/pull_options.h"
+#include "cmd/progress_options.h"
 #include "cmd/registry_options.h"
 
 struct push {
@@ -108,7 +108,7 @@ static const ol_option options[] = {
 		.kind = OL_OPTION_FLAG,
 		.help = "All tags of the repository that are in the store" },
 	OL_COPY_OPTIONS,
-	OL_PULL_OPTIONS,
+	OL_PROGRESS_OPTIONS,
 	{ .name = "disable-content-trust",
 		.kind = OL_OPTION_FLAG,
 		.help = "For docker's sake: nothing is signed here" },

@@ -2,7 +2,7 @@
 
 #include "base/alloc.h"
 #include "cmd/commands.h"
-#include "cmd/pull_options.h"
+#include "cmd/progress_options.h"
 #include "cmd/registry_options.h"
 #include "cmd/run_options.h"
 
@@ -88,7 +88,7 @@ static const ol_option options[] = {
 		.value = "NAME",
 		.help = "Let crun, runc or another OCI runtime start it",
 		.otherwise = "orlop itself" },
-	OL_PULL_OPTIONS,
+	OL_PROGRESS_OPTIONS,
 	{ 0 },
 };
 

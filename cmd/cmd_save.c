@@ -1,8 +1,9 @@
 #include <string.h>
 
 #include "cmd/commands.h"
+#include "cmd/output_option.h"
 #include "cmd/platforms.h"
-#include "cmd/pull_options.h"
+#include "cmd/progress_options.h"
 #include "image/save.h"
 
 static ol_archive_format format_of(const char *text)
@@ -22,18 +23,12 @@ static ol_archive_format format_of(const char *text)
 	return OL_ARCHIVE_DOCKER;
 }
 
-static int check_output(
-	const ol_context *ctx, const char *output, ol_archive_format format, ol_error *err)
+static int check_output(const ol_context *ctx, ol_archive_format format, ol_error *err)
 {
-	bool to_stdout = !output || strcmp(output, "-") == 0;
-
-	if (format == OL_ARCHIVE_OCI_DIR && to_stdout)
+	if (format == OL_ARCHIVE_OCI_DIR && ol_output_is_stdout(ctx->args))
 		return ol_fail(
 			err, OL_EINVAL, "--format oci-dir makes a folder: name it with --output");
-	if (to_stdout && ctx->console->out_tty)
-		return ol_fail(err, OL_EINVAL,
-			"cowardly refusing to save to a terminal. Use the -o flag or redirect");
-	return OL_OK;
+	return ol_output_check(ctx, err);
 }
 
 static int run(ol_context *ctx, ol_error *err)
@@ -48,7 +43,7 @@ static int run(ol_context *ctx, ol_error *err)
 		.since = ol_args_list(ctx->args, "since"),
 	};
 	ol_session *session = NULL;
-	int rc = check_output(ctx, options.output, options.format, err);
+	int rc = check_output(ctx, options.format, err);
 
 	if (rc == OL_OK)
 		rc = ol_platforms_parse(ol_args_list(ctx->args, "platform"), platforms,
@@ -59,13 +54,7 @@ static int run(ol_context *ctx, ol_error *err)
 }
 
 static const ol_option options[] = {
-	{ .name = "output",
-		.letter = 'o',
-		.kind = OL_OPTION_TEXT,
-		.value = "FILE",
-		.completes = "file",
-		.help = "Write to a file (oci-dir: a folder)",
-		.otherwise = "standard output" },
+	OL_OUTPUT_OPTION("Write to a file (oci-dir: a folder)"),
 	{ .name = "format",
 		.kind = OL_OPTION_TEXT,
 		.value = "FORMAT",
@@ -81,7 +70,7 @@ static const ol_option options[] = {
 		.kind = OL_OPTION_LIST,
 		.value = "IMAGE",
 		.help = "Leave out the layers of this image, which the receiver has" },
-	OL_PULL_OPTIONS,
+	OL_PROGRESS_OPTIONS,
 	{ 0 },
 };
 

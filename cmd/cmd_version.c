@@ -32,12 +32,7 @@ static int run(ol_context *ctx, ol_error *err)
 }
 
 static const ol_option options[] = {
-	{ .name = "format",
-		.letter = 'f',
-		.kind = OL_OPTION_TEXT,
-		.value = "FORMAT",
-		.help = "json, or a template: '{{.Version}}'" },
-	{ .name = "json", .kind = OL_OPTION_FLAG, .help = "One JSON object, for programs" },
+	OL_DOCUMENT_OPTIONS("{{.Version}}"),
 	{ 0 },
 };
 

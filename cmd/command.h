@@ -109,6 +109,12 @@ int ol_context_session(ol_context *ctx, ol_session **out, ol_error *err);
 int ol_context_each_word(ol_context *ctx,
 	int (*call)(ol_context *ctx, ol_session *session, const char *word, ol_error *err),
 	ol_error *err);
+/* --platform of a command that takes one. */
+#define OL_PLATFORM_OPTION(words)                                                                  \
+	{                                                                                          \
+		.name = "platform", .kind = OL_OPTION_TEXT, .value = "OS/ARCH[/VARIANT]",          \
+		.help = words " (DOCKER_DEFAULT_PLATFORM)", .otherwise = "this machine's"          \
+	}
 /* --platform where it was given, else DOCKER_DEFAULT_PLATFORM; *is_set is false where neither was.
- * For commands that take one. */
+ */
 int ol_context_platform(ol_context *ctx, ol_platform *out, bool *is_set, ol_error *err);

@@ -34,6 +34,17 @@ typedef struct ol_listing ol_listing;
 		.name = "no-trunc", .kind = OL_OPTION_FLAG, .help = "Do not shorten values"        \
 	}
 
+/* The same for a command that shows one document (ol_show_document). example: a template. */
+#define OL_DOCUMENT_OPTIONS(example)                                                               \
+	{ .name = "format",                                                                        \
+		.letter = 'f',                                                                     \
+		.kind = OL_OPTION_TEXT,                                                            \
+		.value = "FORMAT",                                                                 \
+		.help = "json, or a template: '" example "'" },                                    \
+	{                                                                                          \
+		.name = "json", .kind = OL_OPTION_FLAG, .help = "One JSON object, for programs"    \
+	}
+
 int ol_listing_open(
 	ol_context *ctx, const ol_listing_shape *shape, ol_listing **out, ol_error *err);
 void ol_listing_free(ol_listing *listing);

@@ -10,6 +10,7 @@
 #include "cmd/command.h"
 #include "cmd/exit_status.h"
 #include "cmd/help.h"
+#include "cmd/output_option.h"
 
 /* A signal handler has no other way to what it must reach: the one piece of global state, set once
  * before any handler is. */
@@ -112,10 +113,7 @@ static int check_words(const ol_command *command, const ol_args *args, ol_error 
 /* stdout is not free for lines of JSON: it is the container's, or the archive's (--output). */
 static bool stdout_is_taken(const ol_command *command, const ol_args *args)
 {
-	const char *output =
-		ol_args_knows(args, "output") ? ol_args_text(args, "output") : "a file";
-
-	return command->starts_program || !output || strcmp(output, "-") == 0;
+	return command->starts_program || ol_output_is_stdout(args);
 }
 
 static ol_progress *progress_for(

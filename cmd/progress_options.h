@@ -1,9 +1,9 @@
 #pragma once
 
-/* Options of every command that may pull. */
+/* --quiet and --progress, of every command that shows how far it is. */
 #include "cmd/option.h"
 
-#define OL_PULL_OPTIONS                                                                            \
+#define OL_PROGRESS_OPTIONS                                                                        \
 	{ .name = "quiet", .letter = 'q', .kind = OL_OPTION_FLAG, .help = "Show no progress" },    \
 	{                                                                                          \
 		.name = "progress", .kind = OL_OPTION_TEXT, .value = "HOW",                        \

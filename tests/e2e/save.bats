@@ -264,6 +264,7 @@ exported() {
 	[ "$(orlop import -m words -c 'CMD echo "$A" in $(pwd)' -c 'ENV A="x y"' -c 'WORKDIR /bin' - < out.tar.gz)" = "$(head -n 1 out.ids)" ]
 	[ "$(orlop run --rm back:xz)" = "x y in /bin" ]
 	orlop inspect back:gz | jq -e '.[0].Created == "1970-01-01T00:16:40Z" and .[0].Comment == "words"'
+	orlop import --progress=json out.tar back:json | tail -n 1 | jq -e '.event == "done" and .ref == "docker.io/library/back:json" and (.id | length) == 71'
 	# What it came from is gone: check finds all of it on disk, and a push or save has the compressed bytes.
 	rm out.tar*
 	orlop check
