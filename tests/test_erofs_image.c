@@ -136,7 +136,7 @@ static void holes_take_no_room(void **state)
 	CHECK_INT("end", OL_OK, ol_erofs_image_end_file(image, 1, NULL));
 	CHECK_INT("finish", OL_OK, ol_erofs_image_finish(image, NULL));
 	/* Superblock and inodes, the root's names, three blocks of data. */
-	assert_true(sink.bytes.size <= 6 * BLOCK);
+	assert_true(sink.bytes.size <= (size_t)6 * BLOCK);
 	ol_buf_done(&sink.bytes);
 }
 

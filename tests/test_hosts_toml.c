@@ -2,6 +2,18 @@
 #include "fetch/hosts_toml.h"
 #include "tests/check.h"
 
+static void show_trust(const ol_endpoint *e, ol_str *out)
+{
+	for (const char *const *ca = e->authorities; ca && *ca; ca++)
+		(void)ol_str_addf(out, " ca=%s", *ca);
+	if (e->cert)
+		(void)ol_str_addf(out, " cert=%s key=%s", e->cert, e->key);
+	if (e->skip_verify)
+		(void)ol_str_add(out, " skip");
+	if (e->may_be_plain)
+		(void)ol_str_add(out, " plain");
+}
+
 /* Endpoints as one line each. */
 static void show(const ol_endpoints *endpoints, ol_str *out)
 {
@@ -16,14 +28,7 @@ static void show(const ol_endpoints *endpoints, ol_str *out)
 				(void)ol_str_addc(out, "prsf"[bit]);
 		if (e->ns)
 			(void)ol_str_addf(out, " ns=%s", e->ns);
-		for (const char *const *ca = e->authorities; ca && *ca; ca++)
-			(void)ol_str_addf(out, " ca=%s", *ca);
-		if (e->cert)
-			(void)ol_str_addf(out, " cert=%s key=%s", e->cert, e->key);
-		if (e->skip_verify)
-			(void)ol_str_add(out, " skip");
-		if (e->may_be_plain)
-			(void)ol_str_add(out, " plain");
+		show_trust(e, out);
 		if (e->connect_ms)
 			(void)ol_str_addf(out, " %ums", e->connect_ms);
 		if (e->proxy)
@@ -37,81 +42,80 @@ static void show(const ol_endpoints *endpoints, ol_str *out)
 
 #define HUB "https://registry-1.docker.io/v2 prsf primary\n"
 
+static const struct {
+	const char *domain, *text, *endpoints;
+} files[] = {
+	{ "reg.example", "# nothing", "try://reg.example/v2 prsf primary\n" },
+	{ "docker.io", "", "try://registry-1.docker.io/v2 prsf primary\n" },
+	{ "docker.io",
+		"server = \"https://registry-1.docker.io\"\n"
+		"[host.\"https://public-mirror.example.com\"]\n  capabilities = "
+		"[\"pull\"]\n"
+		"[host.\"https://docker-mirror.internal\"]\n"
+		"  capabilities = [\"pull\", \"Resolve\"]\n  ca = \"docker-mirror.crt\"\n",
+		"https://public-mirror.example.com/v2 p ns=docker.io\n"
+		"https://docker-mirror.internal/v2 pr ns=docker.io "
+		"ca=/d/docker-mirror.crt\n" HUB },
+	/* in the file's order, not the alphabet's; also when the table comes late */
+	{ "docker.io",
+		"[host.'https://z']\n[host.'https://a']\n[host.'https://m']\n"
+		"[host.'https://z'.header]\nx='1'\n",
+		"https://z/v2 prsf ns=docker.io {x: 1}\nhttps://a/v2 prsf ns=docker.io\n"
+		"https://m/v2 prsf ns=docker.io\ntry://registry-1.docker.io/v2 prsf "
+		"primary\n" },
+	/* server without a scheme, another registry: it stands for the upstream */
+	{ "reg.example:5000", "server = 'mirror.example/sub/'",
+		"https://mirror.example/sub/v2 prsf ns=reg.example:5000 primary\n" },
+	{ "reg.example:5000", "server = 'https://reg.example:5000/v2/'",
+		"https://reg.example:5000/v2 prsf primary\n" },
+	/* the top level's own fields are the server's */
+	{ "reg.example",
+		"capabilities=['pull']\nskip_verify=true\nca=['/a.pem','b.pem']\n"
+		"dial_timeout='1m30s'\n[header]\nx-a='1'\nx-b=['2','3']\n",
+		"try://reg.example/v2 p ca=/a.pem ca=/d/b.pem skip 90000ms {x-a: 1} {x-b: "
+		"2} "
+		"{x-b: 3} primary\n" },
+	/* client: three shapes */
+	{ "r.example", "server='https://r.example'\nclient='c.pem'",
+		"https://r.example/v2 prsf cert=/d/c.pem key=/d/c.pem primary\n" },
+	{ "r.example", "server='https://r.example'\nclient=['/1.pem','/2.pem']",
+		"https://r.example/v2 prsf cert=/1.pem key=/1.pem primary\n" },
+	{ "r.example", "server='https://r.example'\nclient=[['c.cert','c.key'],['d.pem','']]",
+		"https://r.example/v2 prsf cert=/d/c.cert key=/d/c.key primary\n" },
+	{ "r.example", "server='https://r.example'\nclient=[['c.pem','']]",
+		"https://r.example/v2 prsf cert=/d/c.pem key=/d/c.pem primary\n" },
+	/* paths */
+	{ "r.example",
+		"[host.'https://n.example/v2/upstream']\noverride_path=true\n"
+		"[host.'https://n.example/a/b']\n[host.'https://"
+		"n.example']\noverride_path=true\n",
+		"https://n.example/v2/upstream prsf ns=r.example\n"
+		"https://n.example/a/b/v2 prsf ns=r.example\n"
+		"https://n.example prsf ns=r.example\ntry://r.example/v2 prsf primary\n" },
+	/* ports that go without saying, and upper case */
+	{ "r.example",
+		"[host.'https://M.Example:443']\n[host.'http://m:80']\n[host.'http://"
+		"m:443']",
+		"https://m.example/v2 prsf ns=r.example\nhttp://m/v2 prsf ns=r.example\n"
+		"http://m:443/v2 prsf ns=r.example\ntry://r.example/v2 prsf primary\n" },
+	/* containerd: http with TLS configured tries TLS first, but not on port 80 */
+	{ "r.example",
+		"[host.'http://m:5000']\nskip_verify=true\n[host.'http://"
+		"m']\nskip_verify=true",
+		"try://m:5000/v2 prsf ns=r.example skip plain\n"
+		"http://m/v2 prsf ns=r.example skip\ntry://r.example/v2 prsf primary\n" },
+	{ "r.example", "proxy='http://p:8080'\n[host.'https://m']\nproxy='socks5h://q:1/'",
+		"https://m/v2 prsf ns=r.example proxy=socks5h://q:1/\n"
+		"try://r.example/v2 prsf proxy=http://p:8080 primary\n" },
+	{ "r.example", "[host.'https://[::1]:5000']\nheader.a=''\nnot_known = [1, {x=2}]",
+		"https://[::1]:5000/v2 prsf ns=r.example {a;}\ntry://r.example/v2 prsf "
+		"primary\n" },
+};
+
 static void a_file_gives_its_endpoints_in_order(void **state)
 {
-	static const struct {
-		const char *domain, *text, *endpoints;
-	} cases[] = {
-		{ "reg.example", "# nothing", "try://reg.example/v2 prsf primary\n" },
-		{ "docker.io", "", "try://registry-1.docker.io/v2 prsf primary\n" },
-		{ "docker.io",
-			"server = \"https://registry-1.docker.io\"\n"
-			"[host.\"https://public-mirror.example.com\"]\n  capabilities = "
-			"[\"pull\"]\n"
-			"[host.\"https://docker-mirror.internal\"]\n"
-			"  capabilities = [\"pull\", \"Resolve\"]\n  ca = \"docker-mirror.crt\"\n",
-			"https://public-mirror.example.com/v2 p ns=docker.io\n"
-			"https://docker-mirror.internal/v2 pr ns=docker.io "
-			"ca=/d/docker-mirror.crt\n" HUB },
-		/* in the file's order, not the alphabet's; also when the table comes late */
-		{ "docker.io",
-			"[host.'https://z']\n[host.'https://a']\n[host.'https://m']\n"
-			"[host.'https://z'.header]\nx='1'\n",
-			"https://z/v2 prsf ns=docker.io {x: 1}\nhttps://a/v2 prsf ns=docker.io\n"
-			"https://m/v2 prsf ns=docker.io\ntry://registry-1.docker.io/v2 prsf "
-			"primary\n" },
-		/* server without a scheme, another registry: it stands for the upstream */
-		{ "reg.example:5000", "server = 'mirror.example/sub/'",
-			"https://mirror.example/sub/v2 prsf ns=reg.example:5000 primary\n" },
-		{ "reg.example:5000", "server = 'https://reg.example:5000/v2/'",
-			"https://reg.example:5000/v2 prsf primary\n" },
-		/* the top level's own fields are the server's */
-		{ "reg.example",
-			"capabilities=['pull']\nskip_verify=true\nca=['/a.pem','b.pem']\n"
-			"dial_timeout='1m30s'\n[header]\nx-a='1'\nx-b=['2','3']\n",
-			"try://reg.example/v2 p ca=/a.pem ca=/d/b.pem skip 90000ms {x-a: 1} {x-b: "
-			"2} "
-			"{x-b: 3} primary\n" },
-		/* client: three shapes */
-		{ "r.example", "server='https://r.example'\nclient='c.pem'",
-			"https://r.example/v2 prsf cert=/d/c.pem key=/d/c.pem primary\n" },
-		{ "r.example", "server='https://r.example'\nclient=['/1.pem','/2.pem']",
-			"https://r.example/v2 prsf cert=/1.pem key=/1.pem primary\n" },
-		{ "r.example",
-			"server='https://r.example'\nclient=[['c.cert','c.key'],['d.pem','']]",
-			"https://r.example/v2 prsf cert=/d/c.cert key=/d/c.key primary\n" },
-		{ "r.example", "server='https://r.example'\nclient=[['c.pem','']]",
-			"https://r.example/v2 prsf cert=/d/c.pem key=/d/c.pem primary\n" },
-		/* paths */
-		{ "r.example",
-			"[host.'https://n.example/v2/upstream']\noverride_path=true\n"
-			"[host.'https://n.example/a/b']\n[host.'https://"
-			"n.example']\noverride_path=true\n",
-			"https://n.example/v2/upstream prsf ns=r.example\n"
-			"https://n.example/a/b/v2 prsf ns=r.example\n"
-			"https://n.example prsf ns=r.example\ntry://r.example/v2 prsf primary\n" },
-		/* ports that go without saying, and upper case */
-		{ "r.example",
-			"[host.'https://M.Example:443']\n[host.'http://m:80']\n[host.'http://"
-			"m:443']",
-			"https://m.example/v2 prsf ns=r.example\nhttp://m/v2 prsf ns=r.example\n"
-			"http://m:443/v2 prsf ns=r.example\ntry://r.example/v2 prsf primary\n" },
-		/* containerd: http with TLS configured tries TLS first, but not on port 80 */
-		{ "r.example",
-			"[host.'http://m:5000']\nskip_verify=true\n[host.'http://"
-			"m']\nskip_verify=true",
-			"try://m:5000/v2 prsf ns=r.example skip plain\n"
-			"http://m/v2 prsf ns=r.example skip\ntry://r.example/v2 prsf primary\n" },
-		{ "r.example", "proxy='http://p:8080'\n[host.'https://m']\nproxy='socks5h://q:1/'",
-			"https://m/v2 prsf ns=r.example proxy=socks5h://q:1/\n"
-			"try://r.example/v2 prsf proxy=http://p:8080 primary\n" },
-		{ "r.example", "[host.'https://[::1]:5000']\nheader.a=''\nnot_known = [1, {x=2}]",
-			"https://[::1]:5000/v2 prsf ns=r.example {a;}\ntry://r.example/v2 prsf "
-			"primary\n" },
-	};
-
 	(void)state;
-	OL_EACH (cases, c) {
+	OL_EACH (files, c) {
 		ol_endpoints endpoints = { .arena = ol_arena_new() };
 		ol_auto_str ol_str shown = OL_STR(4096);
 		ol_error err = { 0 };

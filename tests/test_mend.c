@@ -368,7 +368,7 @@ static void cut_in_half(store_box *box)
 	{
 		ol_autofree char *path = ol_text("%s/orlop.db", box->root);
 
-		CHECK_INT("cut", 0, truncate(path, 3 * 4096));
+		CHECK_INT("cut", 0, truncate(path, 3L * 4096));
 	}
 }
 

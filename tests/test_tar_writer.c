@@ -1,3 +1,4 @@
+#include <assert.h>
 #include <stdio.h>
 
 #include "base/alloc.h"
@@ -220,7 +221,9 @@ static char *make_path(maker *m)
 		for (size_t k = 1; k < count; k++) {
 			char c = (char)(1 + roll(m, 255));
 
-			path[size++] = c == '/' ? '_' : c;
+			if (c == '/')
+				c = '_';
+			path[size++] = c;
 		}
 	}
 	return path;
@@ -239,7 +242,7 @@ static void make_pieces(maker *m, ol_tar_entry *entry)
 		entry->data_size += pieces[i].size;
 		at = pieces[i].offset + pieces[i].size;
 	}
-	entry->size = at + roll(m, 2) * roll(m, 1 << 30);
+	entry->size = at + (uint64_t)roll(m, 2) * roll(m, 1 << 30);
 	entry->sparse = pieces;
 }
 
@@ -249,6 +252,7 @@ static void make_xattrs(maker *m, ol_tar_entry *entry)
 	ol_xattr *xattrs = ol_arena_alloc(m->arena, XATTRS_MAX * sizeof *xattrs);
 
 	entry->xattr_count = roll(m, XATTRS_MAX + 1);
+	assert(entry->xattr_count <= XATTRS_MAX); /* for the analyzer, that cannot tell */
 	for (size_t i = 0; i < entry->xattr_count; i++) {
 		size_t size = roll(m, 300);
 		char *value = ol_arena_alloc(m->arena, size + 1);

@@ -92,7 +92,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	size_t total = 0;
 	int rc = ol_archive_reader_open(from, &archive, NULL);
 
-	while (rc >= 0 && (rc = ol_archive_reader_next(archive, &member, NULL)) == 1)
+	while (rc >= 0 && ol_archive_reader_next(archive, &member, NULL) == 1)
 		rc = receive(&files, archive, &member, &total);
 	read_documents(&files);
 	ol_archive_files_done(&files);
