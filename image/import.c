@@ -121,24 +121,6 @@ static int take_layer(struct importing *import, int fd, ol_error *err)
 
 /* --------------------------------------------------------------------- the documents -- */
 
-/* Keeps a document of ours, under the lease. Takes json. */
-static int put(
-	struct importing *import, ol_json *json, ol_digest *digest, uint64_t *size, ol_error *err)
-{
-	ol_auto(ol_json_free) ol_json *owned = json;
-	ol_auto_str ol_str text = OL_STR(OL_CONFIG_BYTES_MAX);
-	int rc = ol_json_format(owned, OL_JSON_SORTED, &text, err);
-
-	if (rc < 0)
-		return rc;
-	*digest = ol_digest_of(OL_SHA256, text.data, text.size);
-	*size = text.size;
-	rc = ol_lease_add(import->incoming.lease, digest, err);
-	return rc < 0 ? rc
-		      : ol_blob_put(import->incoming.session->store, digest, ol_buf_view(&text),
-				true, err);
-}
-
 /* Now, or where builds are to be the same each time, SOURCE_DATE_EPOCH
  * (reproducible-builds.org). */
 static int created_now(ol_time_text *out, ol_error *err)
@@ -214,8 +196,7 @@ static int make_config(const struct importing *import, ol_json **out, ol_error *
 	return OL_OK;
 }
 
-static ol_json *make_manifest(
-	const struct importing *import, const ol_digest *config, uint64_t config_size)
+static ol_json *make_manifest(const struct importing *import, const ol_resolved *config)
 {
 	const ol_layer_taken *layer = &import->layer;
 	ol_json *json = ol_json_object(), *layers = ol_json_array();
@@ -224,7 +205,8 @@ static ol_json *make_manifest(
 				     &layer->blob, layer->blob_size));
 	ol_json_set_int(json, "schemaVersion", 2);
 	ol_json_set_text(json, "mediaType", OL_MEDIA_OCI_MANIFEST);
-	ol_json_set(json, "config", ol_descriptor_json(OL_MEDIA_OCI_CONFIG, config, config_size));
+	ol_json_set(json, "config",
+		ol_descriptor_json(config->media_type, &config->digest, config->size));
 	ol_json_set(json, "layers", layers);
 	return json;
 }
@@ -239,20 +221,20 @@ static int get_config(void *ctx, const ol_descriptor *descriptor, ol_config **ou
 static int describe(struct importing *import, ol_digest *config, ol_error *err)
 {
 	ol_resolved *resolved = &import->incoming.resolved;
+	ol_resolved made = { 0 };
 	ol_document *document = NULL;
 	ol_json *json = NULL;
-	uint64_t size;
 	int rc = make_config(import, &json, err);
 
 	if (rc == OL_OK)
-		rc = put(import, json, config, &size, err);
+		rc = ol_incoming_put(
+			&import->incoming, json, OL_MEDIA_OCI_CONFIG, true, &made, err);
 	if (rc == OL_OK)
-		rc = put(import, make_manifest(import, config, size), &resolved->digest,
-			&resolved->size, err);
+		rc = ol_incoming_put(&import->incoming, make_manifest(import, &made),
+			OL_MEDIA_OCI_MANIFEST, true, resolved, err);
 	if (rc < 0)
 		return rc;
-	(void)snprintf(
-		resolved->media_type, sizeof resolved->media_type, "%s", OL_MEDIA_OCI_MANIFEST);
+	*config = made.digest;
 	rc = ol_document_load(
 		import->incoming.session->store, &resolved->digest, NULL, &document, err);
 	return rc < 0 ? rc

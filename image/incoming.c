@@ -99,6 +99,29 @@ bool ol_layer_is_usable(ol_store *store, const ol_digest *diff_id, const ol_dige
 	       (strcmp(info.driver, "erofs") != 0 && ol_blob_exists(store, &info.blob));
 }
 
+int ol_incoming_put(ol_incoming *incoming, ol_json *json, const char *media_type, bool durable,
+	ol_resolved *out, ol_error *err)
+{
+	const bool config = strcmp(media_type, OL_MEDIA_OCI_CONFIG) == 0;
+	ol_auto(ol_json_free) ol_json *owned = json;
+	ol_auto_str ol_str text = OL_STR(config ? OL_CONFIG_BYTES_MAX : OL_MANIFEST_BYTES_MAX);
+	ol_resolved is = { 0 };
+	int rc = ol_json_format(owned, OL_JSON_SORTED, &text, err);
+
+	if (rc < 0)
+		return rc;
+	is.digest = ol_digest_of(OL_SHA256, text.data, text.size);
+	is.size = text.size;
+	(void)snprintf(is.media_type, sizeof is.media_type, "%s", media_type);
+	rc = ol_lease_add(incoming->lease, &is.digest, err);
+	if (rc == OL_OK)
+		rc = ol_blob_put(
+			incoming->session->store, &is.digest, ol_buf_view(&text), durable, err);
+	if (rc == OL_OK)
+		*out = is;
+	return rc;
+}
+
 /* What the manifest needs to be kept, named as edges. */
 static int keep_image(ol_incoming *incoming, const ol_incoming_image *image,
 	const ol_digest *derived, ol_error *err)

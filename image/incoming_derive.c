@@ -17,22 +17,6 @@ static bool has_all_blobs(ol_store *store, const ol_document *manifest)
 	return true;
 }
 
-/* Keeps the document and says what it is. Takes json. */
-static int put(
-	ol_store *store, ol_json *json, const char *media_type, ol_resolved *out, ol_error *err)
-{
-	ol_auto(ol_json_free) ol_json *owned = json;
-	ol_auto_str ol_str text = OL_STR(OL_MANIFEST_BYTES_MAX);
-	int rc = ol_json_format(owned, OL_JSON_SORTED, &text, err);
-
-	if (rc < 0)
-		return rc;
-	*out = (ol_resolved){ .digest = ol_digest_of(OL_SHA256, text.data, text.size),
-		.size = text.size };
-	(void)snprintf(out->media_type, sizeof out->media_type, "%s", media_type);
-	return ol_blob_put(store, &out->digest, ol_buf_view(&text), false, err);
-}
-
 static const char *oci_layer_type(const char *media_type)
 {
 	return ol_media_oci_layer(ol_media_of(ol_view_of(media_type)).compression);
@@ -89,9 +73,7 @@ static int derive_manifest(
 		ol_json_push(layers, layer);
 	}
 	ol_json_set(json, "layers", layers);
-	rc = put(store, json, OL_MEDIA_OCI_MANIFEST, out, err);
-	if (rc == OL_OK)
-		rc = ol_lease_add(incoming->lease, &out->digest, err);
+	rc = ol_incoming_put(incoming, json, OL_MEDIA_OCI_MANIFEST, false, out, err);
 	if (rc == OL_OK)
 		rc = ol_blob_set_edges(
 			store, &out->digest, children, config->diff_id_count + 1, err);
@@ -141,9 +123,7 @@ static int list_platforms(ol_incoming *incoming, ol_resolved *out, ol_error *err
 		ol_json_free(index);
 		return rc;
 	}
-	rc = put(incoming->session->store, index, OL_MEDIA_OCI_INDEX, out, err);
-	if (rc == OL_OK)
-		rc = ol_lease_add(incoming->lease, &out->digest, err);
+	rc = ol_incoming_put(incoming, index, OL_MEDIA_OCI_INDEX, false, out, err);
 	if (rc == OL_OK)
 		rc = ol_blob_set_edges(
 			incoming->session->store, &out->digest, children, incoming->count, err);

@@ -43,6 +43,11 @@ typedef struct ol_incoming_source {
 int ol_incoming_add(ol_incoming *incoming, const ol_digest *digest, ol_document *document,
 	const ol_platform *want, const ol_incoming_source *source, ol_error *err);
 
+/* incoming.c: a document that is made here becomes a blob, under the lease from before it is there.
+ * Takes json. durable: as of ol_blob_put. out: what it is. */
+int ol_incoming_put(ol_incoming *incoming, ol_json *json, const char *media_type, bool durable,
+	ol_resolved *out, ol_error *err);
+
 /* incoming_chains.c: what leans on the layers below is completed, bottom up. */
 int ol_incoming_chains(ol_incoming *incoming, ol_error *err);
 /* incoming_derive.c: what index.json lists for the root: the root itself where the store has all
