@@ -122,7 +122,8 @@ int ol_staging_leave(int host_fd, ol_error *err)
 {
 	int rc = OL_OK;
 
-	if (setns(host_fd, CLONE_NEWNS) < 0)
+	/* The kernel refuses who shares a working folder with a thread that began meanwhile. */
+	if (unshare(CLONE_FS) < 0 || setns(host_fd, CLONE_NEWNS) < 0)
 		rc = ol_fail_sys(err, "back to the host's mount namespace");
 	(void)close(host_fd);
 	return rc;
