@@ -325,7 +325,7 @@ is_refused() {
 	import os, resource, subprocess, sys
 	cat = subprocess.Popen(["cat", sys.argv[2]], stdout=subprocess.PIPE)
 	limit = lambda: resource.setrlimit(resource.RLIMIT_AS, (262144 << 10, 262144 << 10))
-	limit = limit if "asan" not in sys.argv[1] else None
+	limit = limit if "asan" not in sys.argv[1] and "tsan" not in sys.argv[1] else None
 	load = subprocess.run([sys.argv[1], "load", "-q"], stdin=cat.stdout, preexec_fn=limit)
 	peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss >> 10
 	sys.exit(load.returncode or (peak >= 64 and limit and f"{peak} MiB resident"))
