@@ -87,6 +87,13 @@
 /* Images of one manifest.json, and names of one image in it. */
 #define OL_ARCHIVE_IMAGES_MAX 4096
 #define OL_ARCHIVE_NAMES_MAX  1024
+/* Lazy layers. A table of contents has some 400 bytes an entry and chunk; containers' tools take
+ * as much. */
+#define OL_TOC_BYTES_MAX  ((size_t)150 << 20)
+#define OL_TOC_CHUNKS_MAX ((uint64_t)32 << 20) /* of a layer: 64 KiB each at the layer's bound */
+#define OL_ZTOC_SPANS_MAX (OL_TOC_BYTES_MAX / 32785) /* as many checkpoints as fit */
+#define OL_TOC_STRING_MAX                                                                          \
+	((size_t)128 << 10) /* one string: an xattr of 60 KiB in base64, a path escaped */
 
 /* Memory. The target for a pull is 64 MiB resident, whatever the image. */
 #define OL_UNPACK_BUDGET_BYTES                                                                     \

@@ -1,0 +1,6 @@
+foreach(test IN ITEMS json_scan toc_footer toc_json)
+	orlop_test(${test} orlop_manifest)
+endforeach()
+foreach(parser IN ITEMS json_scan toc_footer toc_json)
+	orlop_fuzz(${parser} orlop_manifest)
+endforeach()
