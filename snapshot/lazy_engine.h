@@ -1,0 +1,67 @@
+#pragma once
+
+/*
+ * How the kernel asks for bytes of a payload that are not there. Two rows of one table, with one
+ * test suite (docs/architecture.md "Lazy layers"):
+ *
+ *	fanotify  pre-content events on the payload file; Linux ≥ 6.14, root
+ *	fuse      the payload is served as a file of a FUSE file system, under EROFS
+ *
+ * An engine lives in the holder (snapshot/lazy_holder.h), in one thread. It knows payloads and
+ * their states, and nothing of registries.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/digest.h"
+#include "base/error.h"
+#include "snapshot/lazy_state.h"
+
+typedef struct ol_engine ol_engine; /* embeds as first member; made by a row */
+
+/* A payload that is watched; the holder's. */
+typedef struct ol_engine_layer {
+	ol_digest diff_id;
+	int payload_fd; /* lent; opened before it was watched, so writing by it raises no event */
+	ol_lazy_state *state; /* lent */
+	uint64_t handle;      /* the engine's own */
+} ol_engine_layer;
+
+/* Somebody waits for bytes start..end-1. */
+typedef struct ol_engine_ask {
+	ol_engine_layer *layer;
+	uint64_t start, end;
+	uint64_t handle; /* the engine's own: who waits */
+} ol_engine_ask;
+
+typedef struct ol_lazy_engine {
+	const char *name;
+	/* Does it work here? Tries it out on files in dir_fd, with an EROFS mount. OL_EUNSUPPORTED
+	 * says why not. */
+	int (*probe)(int dir_fd, ol_error *err);
+	/* run_fd: where a FUSE file system may be mounted, as "fuse". */
+	int (*open)(int run_fd, ol_engine **out, ol_error *err);
+	int (*poll_fd)(const ol_engine *engine); /* readable: next() has something */
+	/* From now on reads of what is not there come as asks. *device_fd: what EROFS is mounted
+	 * over, opened after that; the caller's. */
+	int (*watch)(ol_engine *engine, ol_engine_layer *layer, int *device_fd, ol_error *err);
+	/* No more asks come; those open are to be answered before. fanotify: everything is there,
+	 * or nothing is mounted. */
+	int (*unwatch)(ol_engine *engine, ol_engine_layer *layer, ol_error *err);
+	/* 1: out holds an ask; 0: none now. Asks for blocks that are there are answered inside. */
+	int (*next)(ol_engine *engine, ol_engine_ask *out, ol_error *err);
+	/* sys 0: the bytes are there. Else the reader gets EIO (never zeros); a later read asks
+	 * again. */
+	int (*answer)(ol_engine *engine, const ol_engine_ask *ask, int sys, ol_error *err);
+	/* Whether payloads that are whole still need it while they are mounted (fuse). */
+	bool stays;
+	void (*close)(ol_engine *engine);
+} ol_lazy_engine;
+
+/* The rows in order of preference, ended by NULL. */
+const ol_lazy_engine *const *ol_lazy_engines(void);
+const ol_lazy_engine *ol_lazy_engine_named(const char *name); /* NULL: none */
+/* want: a name, or NULL or "auto" for the best that works; probed in dir_fd, a directory on the
+ * store's file system. *why (256 bytes) says why this one. OL_EINVAL, OL_EUNSUPPORTED. */
+int ol_lazy_engine_choose(
+	int dir_fd, const char *want, const ol_lazy_engine **out, char why[256], ol_error *err);

@@ -1,0 +1,33 @@
+#pragma once
+
+/*
+ * What a layer that is not whole yet has beside its index: lazy/<hex of DiffID>/, a folder that is
+ * published as one. Its layer has a row of the driver "lazy" and its index where every layer's is
+ * (store/layer.h). The compressed bytes that came so far are its blob's ingest (store/ingest.h).
+ *
+ *	seek     which pieces of the blob give which bytes (snapshot/lazy_table.h)
+ *	window   SOCI only: the ztoc, whose checkpoints hold the windows
+ *	source   where the blob is fetched from, and how (image/lazy_source_priv.h)
+ *	payload  a sparse file: what has been inflated during this boot; a cache
+ *
+ * A folder whose DiffID no row of driver "lazy" has, neither of a layer nor of a chain, is garbage.
+ */
+#include "store/store.h"
+
+#define OL_LAZY_DRIVER  "lazy" /* of rows, store/layer.h */
+#define OL_LAZY_SEEK    "seek"
+#define OL_LAZY_WINDOW  "window"
+#define OL_LAZY_SOURCE  "source"
+#define OL_LAZY_PAYLOAD "payload"
+
+/* Takes all files of dir_fd, a staging folder on the store's file system, as the layer's; what was
+ * there before goes. Before its layer's row is put. */
+int ol_lazy_put(ol_store *store, const ol_digest *diff_id, int dir_fd, ol_error *err);
+/* OL_ENOTFOUND. */
+int ol_lazy_open(ol_store *store, const ol_digest *diff_id, int *dir_fd, ol_error *err);
+/* Nothing there is OK. */
+int ol_lazy_remove(ol_store *store, const ol_digest *diff_id, ol_error *err);
+/* Whether a row of driver "lazy" needs it still: the layer's own, or a chain's with its DiffID. */
+bool ol_lazy_is_needed(ol_store *store, const ol_digest *diff_id);
+/* Removes the folders that nobody needs; for gc. Those of fds held open elsewhere do no harm. */
+int ol_lazy_sweep(ol_store *store, ol_error *err);
