@@ -94,6 +94,15 @@
 #define OL_ZTOC_SPANS_MAX (OL_TOC_BYTES_MAX / 32785) /* as many checkpoints as fit */
 #define OL_TOC_STRING_MAX                                                                          \
 	((size_t)128 << 10) /* one string: an xattr of 60 KiB in base64, a path escaped */
+/* A seek table. A table of contents of its largest size has room for 1.5 million chunks, each with
+ * a digest in hex and a name. */
+#define OL_LAZY_PIECES_MAX  ((size_t)2 << 20)
+#define OL_LAZY_EXTENTS_MAX ((size_t)2 << 20)
+/* A piece, inflated or not, is held in memory: tools make them of 4 MiB at most unless told. */
+#define OL_LAZY_PIECE_BYTES_MAX ((uint64_t)64 << 20)
+/* The file: its head, as many pieces and extents with digests of 64 bytes, its own digest. */
+#define OL_LAZY_TABLE_BYTES_MAX                                                                    \
+	(OL_LAZY_PIECES_MAX * 104 + OL_LAZY_EXTENTS_MAX * 96 + ((size_t)4 << 10))
 
 /* Memory. The target for a pull is 64 MiB resident, whatever the image. */
 #define OL_UNPACK_BUDGET_BYTES                                                                     \

@@ -1,0 +1,2 @@
+orlop_test(lazy_table orlop_snapshot)
+orlop_fuzz(lazy_table orlop_snapshot)
