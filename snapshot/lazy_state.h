@@ -17,7 +17,9 @@
 #include "base/error.h"
 #include "base/own.h"
 
-#define OL_LAZY_BLOCK 4096
+#define OL_LAZY_BLOCK       4096
+#define OL_LAZY_WORDS_BYTES 256
+#define OL_LAZY_RUN_DIR     "lazy" /* under the run dir */
 
 /* Why bytes were fetched. */
 typedef enum ol_lazy_cause {
@@ -52,17 +54,23 @@ typedef struct ol_lazy_counters {
 	_Atomic uint64_t failures;     /* reads answered with an error */
 	_Atomic uint64_t refetched;    /* pieces whose bytes were wrong */
 	_Atomic uint64_t mounted;      /* 1: its payload is mounted */
-	char last_words[256];          /* why it is stalled or poisoned; torn reads are possible */
+	/* why it is stalled or poisoned: read with ol_lazy_state_words; may be torn */
+	char last_words[OL_LAZY_WORDS_BYTES];
 } ol_lazy_counters;
 
 typedef struct ol_lazy_state ol_lazy_state;
 
-/* Opens or makes it, in run_fd ("lazy/" under the run dir, made if needed). A file of another boot
- * or size is replaced; *fresh then says that no block is present and what payload there is must be
- * emptied. */
+/* Opens or makes it, in the folder "lazy" (made if needed) of run_fd, ol_store_run_fd's. A file of
+ * another boot, layer or size is replaced; *fresh then says that no block is present and what
+ * payload there is must be emptied. Processes exclude each other. */
 int ol_lazy_state_open(int run_fd, const ol_digest *diff_id, uint64_t payload_bytes,
 	const char *boot_id, bool *fresh, ol_lazy_state **out, ol_error *err);
-/* From a descriptor that was passed over; it is lent. */
+/* The one of this boot, if there is one, for those who only look. OL_ENOTFOUND; OL_ECORRUPT. */
+int ol_lazy_state_find(int run_fd, const ol_digest *diff_id, const char *boot_id,
+	ol_lazy_state **out, ol_error *err);
+/* Its name goes; those who have it mapped keep it. Nothing there is OK. */
+int ol_lazy_state_remove(int run_fd, const ol_digest *diff_id, ol_error *err);
+/* From a descriptor that was passed over; it is lent (the state has its own duplicate). */
 int ol_lazy_state_map(int fd, ol_lazy_state **out, ol_error *err);
 void ol_lazy_state_close(ol_lazy_state *state);
 OL_DEFINE_AUTO(ol_lazy_state, ol_lazy_state_close)
@@ -79,3 +87,5 @@ bool ol_lazy_state_is_full(const ol_lazy_state *state);
 /* The first byte from start on of a block that is not there; payload_bytes if all are. */
 uint64_t ol_lazy_state_missing(const ol_lazy_state *state, uint64_t start);
 void ol_lazy_state_say(ol_lazy_state *state, ol_lazy_phase phase, const char *words);
+/* Its last words, always terminated. */
+void ol_lazy_state_words(const ol_lazy_state *state, char out[OL_LAZY_WORDS_BYTES]);

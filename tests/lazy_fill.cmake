@@ -1,2 +1,3 @@
+orlop_test(lazy_state orlop_snapshot)
 orlop_test(lazy_table orlop_snapshot)
 orlop_fuzz(lazy_table orlop_snapshot)
