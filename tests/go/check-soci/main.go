@@ -1,6 +1,5 @@
-// check-soci ZTOC LAYER: reads a table of contents with soci-snapshotter's library, holds its entries against the tar that the
-// layer, a gzip file, inflates to, verifies each span's digest, and extracts each regular file through its checkpoints and
-// compares it. Prints how many.
+// check-soci ZTOC LAYER: reads a table of contents with soci-snapshotter's library, verifies each span's digest, inflates every
+// span from its checkpoint and compares it with the layer, a gzip file, and holds the entries against the tar in it.
 package main
 
 import (
@@ -11,7 +10,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/awslabs/soci-snapshotter/ztoc"
@@ -24,30 +22,52 @@ var kinds = map[byte]string{
 	tar.TypeChar: "char", tar.TypeBlock: "block", tar.TypeFifo: "fifo", tar.TypeGNUSparse: "reg",
 }
 
-// counted knows how many bytes of the tar have been read.
-type counted struct {
-	in io.Reader
-	at int64
+// spans reads the tar through its checkpoints, one span after the other.
+type spans struct {
+	toc   *ztoc.Ztoc
+	info  compression.Zinfo
+	layer *os.File
+	next  compression.SpanID
+	left  []byte
+	at    int64 // bytes that were read
 }
 
-func (c *counted) Read(p []byte) (int, error) {
-	n, err := c.in.Read(p)
-	c.at += int64(n)
-	return n, err
-}
-
-func checkSpans(toc *ztoc.Ztoc, layer *os.File) error {
-	info, err := toc.Zinfo()
-	if err != nil {
+func (s *spans) load() error {
+	if s.next > s.info.MaxSpanID() {
+		return io.EOF
+	}
+	begin, end := s.info.StartCompressedOffset(s.next), s.info.EndCompressedOffset(s.next, s.toc.CompressedArchiveSize)
+	from, to := s.info.StartUncompressedOffset(s.next), s.info.EndUncompressedOffset(s.next, s.toc.UncompressedArchiveSize)
+	packed := make([]byte, end-begin)
+	if _, err := s.layer.ReadAt(packed, int64(begin)); err != nil {
 		return err
 	}
-	defer info.Close()
+	var err error
+	if s.left, err = s.info.ExtractDataFromBuffer(packed, to-from, from, s.next); err != nil {
+		return fmt.Errorf("span %d: %w", s.next, err)
+	}
+	s.next++
+	return nil
+}
+
+func (s *spans) Read(p []byte) (int, error) {
+	for len(s.left) == 0 {
+		if err := s.load(); err != nil {
+			return 0, err
+		}
+	}
+	n := copy(p, s.left)
+	s.left = s.left[n:]
+	s.at += int64(n)
+	return n, nil
+}
+
+func checkDigests(toc *ztoc.Ztoc, info compression.Zinfo, layer *os.File) error {
 	if int(info.MaxSpanID())+1 != len(toc.SpanDigests) {
 		return fmt.Errorf("%d spans, %d digests", info.MaxSpanID()+1, len(toc.SpanDigests))
 	}
 	for span := compression.SpanID(0); span <= info.MaxSpanID(); span++ {
-		begin := info.StartCompressedOffset(span)
-		end := info.EndCompressedOffset(span, toc.CompressedArchiveSize)
+		begin, end := info.StartCompressedOffset(span), info.EndCompressedOffset(span, toc.CompressedArchiveSize)
 		got, err := digest.FromReader(io.NewSectionReader(layer, int64(begin), int64(end-begin)))
 		if err != nil {
 			return err
@@ -57,6 +77,32 @@ func checkSpans(toc *ztoc.Ztoc, layer *os.File) error {
 		}
 	}
 	return nil
+}
+
+// checkTar holds what the spans give against what the whole layer inflates to. The table's size of the tar is where its reader
+// stopped: what pads the tar behind that is not counted.
+func checkTar(toc *ztoc.Ztoc, info compression.Zinfo, layer *os.File) error {
+	inflated, err := gzip.NewReader(io.NewSectionReader(layer, 0, int64(toc.CompressedArchiveSize)))
+	if err != nil {
+		return err
+	}
+	through := &spans{toc: toc, info: info, layer: layer}
+	want, got := make([]byte, 1<<20), make([]byte, 1<<20)
+	for {
+		n, end := io.ReadFull(through, got)
+		if _, err := io.ReadFull(inflated, want[:n]); err != nil {
+			return fmt.Errorf("the layer ends before byte %d: %w", through.at, err)
+		}
+		if !bytes.Equal(got[:n], want[:n]) {
+			return fmt.Errorf("other bytes than the layer's within %d before %d", n, through.at)
+		}
+		if end == io.EOF || end == io.ErrUnexpectedEOF {
+			return nil
+		}
+		if end != nil {
+			return end
+		}
+	}
 }
 
 func checkEntry(entry ztoc.FileMetadata, header *tar.Header) error {
@@ -75,20 +121,31 @@ func checkEntry(entry ztoc.FileMetadata, header *tar.Header) error {
 		same("xattrs", fmt.Sprint(ztoc.Xattrs(entry.PAXHeaders)), fmt.Sprint(ztoc.Xattrs(header.PAXRecords))))
 }
 
-// extract reads a file through the nearest checkpoint. (Ztoc.ExtractFile looks names up, and a name may be there twice.)
-func extract(toc *ztoc.Ztoc, info compression.Zinfo, layer *os.File, entry ztoc.FileMetadata) ([]byte, error) {
-	if entry.UncompressedSize == 0 {
-		return nil, nil
+func checkEntries(toc *ztoc.Ztoc, info compression.Zinfo, layer *os.File) error {
+	raw := &spans{toc: toc, info: info, layer: layer}
+	reader := tar.NewReader(raw)
+	for i := 0; ; i++ {
+		header, err := reader.Next()
+		if err == io.EOF {
+			if i != len(toc.FileMetadata) {
+				return fmt.Errorf("%d entries, the tar has %d", len(toc.FileMetadata), i)
+			}
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if i >= len(toc.FileMetadata) {
+			return fmt.Errorf("%s is not in the table", header.Name)
+		}
+		entry := toc.FileMetadata[i]
+		if err := checkEntry(entry, header); err != nil {
+			return err
+		}
+		if int64(entry.UncompressedOffset) != raw.at && header.Size > 0 {
+			return fmt.Errorf("%s begins at %d, not %d", header.Name, raw.at, entry.UncompressedOffset)
+		}
 	}
-	first := info.UncompressedOffsetToSpanID(entry.UncompressedOffset)
-	last := info.UncompressedOffsetToSpanID(entry.UncompressedOffset + entry.UncompressedSize)
-	begin := info.StartCompressedOffset(first)
-	end := info.EndCompressedOffset(last, toc.CompressedArchiveSize)
-	packed := make([]byte, end-begin)
-	if _, err := layer.ReadAt(packed, int64(begin)); err != nil {
-		return nil, err
-	}
-	return info.ExtractDataFromBuffer(packed, entry.UncompressedSize, entry.UncompressedOffset, first)
 }
 
 func check(tocPath, layerPath string) error {
@@ -109,65 +166,15 @@ func check(tocPath, layerPath string) error {
 	if stat, err := layer.Stat(); err != nil || stat.Size() != int64(toc.CompressedArchiveSize) {
 		return fmt.Errorf("the layer has not the %d bytes of its table", toc.CompressedArchiveSize)
 	}
-	if err := checkSpans(toc, layer); err != nil {
-		return err
-	}
 	info, err := toc.Zinfo()
 	if err != nil {
 		return err
 	}
 	defer info.Close()
-	inflated, err := gzip.NewReader(io.NewSectionReader(layer, 0, int64(toc.CompressedArchiveSize)))
-	if err != nil {
+	if err := errors.Join(checkDigests(toc, info, layer), checkTar(toc, info, layer), checkEntries(toc, info, layer)); err != nil {
 		return err
 	}
-	raw := &counted{in: inflated}
-	reader := tar.NewReader(raw)
-	files := 0
-	for i := 0; ; i++ {
-		header, err := reader.Next()
-		if err == io.EOF {
-			if i != len(toc.FileMetadata) {
-				return fmt.Errorf("%d entries, the tar has %d", len(toc.FileMetadata), i)
-			}
-			break
-		}
-		if err != nil {
-			return err
-		}
-		if i >= len(toc.FileMetadata) {
-			return fmt.Errorf("%s is not in the table", header.Name)
-		}
-		entry := toc.FileMetadata[i]
-		if err := checkEntry(entry, header); err != nil {
-			return err
-		}
-		if entry.Type != "reg" || strings.HasPrefix(header.PAXRecords["GNU.sparse.major"], "1") {
-			continue // a sparse file's payload is not its content
-		}
-		if int64(entry.UncompressedOffset) != raw.at && header.Size > 0 {
-			return fmt.Errorf("%s begins at %d, not %d", header.Name, raw.at, entry.UncompressedOffset)
-		}
-		want, err := io.ReadAll(reader)
-		if err != nil {
-			return err
-		}
-		got, err := extract(toc, info, layer, entry)
-		if err != nil {
-			return fmt.Errorf("%s: %w", header.Name, err)
-		}
-		if !bytes.Equal(got, want) {
-			return fmt.Errorf("%s: not its content", header.Name)
-		}
-		files++
-	}
-	if _, err := io.Copy(io.Discard, raw); err != nil {
-		return err
-	}
-	if raw.at != int64(toc.UncompressedArchiveSize) {
-		return fmt.Errorf("the tar has %d bytes, not %d", raw.at, toc.UncompressedArchiveSize)
-	}
-	fmt.Printf("%d entries, %d files, %d spans are right\n", len(toc.FileMetadata), files, len(toc.SpanDigests))
+	fmt.Printf("%d entries, %d bytes, %d spans are right\n", len(toc.FileMetadata), toc.UncompressedArchiveSize, len(toc.SpanDigests))
 	return nil
 }
 

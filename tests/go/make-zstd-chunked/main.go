@@ -4,6 +4,7 @@ package main
 
 import (
 	"compress/gzip"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -13,6 +14,7 @@ import (
 	"github.com/containers/storage/pkg/chunked/compressor"
 	"github.com/klauspost/compress/zstd"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"github.com/vbatts/tar-split/tar/storage"
 
 	"orlop/tests/go/layout"
 )
@@ -44,7 +46,7 @@ func convertLayer(in, out layout.Layout, layer ocispec.Descriptor) (ocispec.Desc
 	}
 	annotations := map[string]string{}
 	level := 3
-	layer.Digest, layer.Size, err = out.Add(func(to io.Writer) error {
+	digest, size, err := out.Add(func(to io.Writer) error {
 		chunked, err := compressor.ZstdCompressor(to, annotations, &level)
 		if err != nil {
 			return err
@@ -55,7 +57,11 @@ func convertLayer(in, out layout.Layout, layer ocispec.Descriptor) (ocispec.Desc
 		}
 		return chunked.Close()
 	})
-	layer.MediaType = mediaTypeZstd
+	if errors.Is(err, storage.ErrDuplicatePath) {
+		fmt.Fprintf(os.Stderr, "make-zstd-chunked: %s stays as it is: %v\n", layer.Digest, err)
+		return layer, out.Copy(in, layer.Digest)
+	}
+	layer.MediaType, layer.Digest, layer.Size = mediaTypeZstd, digest, size
 	if layer.Annotations == nil {
 		layer.Annotations = map[string]string{}
 	}
