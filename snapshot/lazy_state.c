@@ -30,6 +30,7 @@
 #include "base/alloc.h"
 #include "base/file.h"
 #include "base/limits.h"
+#include "store/lazy.h"
 
 #define VERSION        1
 #define PAGE           4096
@@ -201,7 +202,8 @@ static struct name name_of(const ol_digest *diff_id)
 {
 	struct name name;
 
-	(void)snprintf(name.text, sizeof name.text, "%.128s.state", ol_digest_hex(diff_id).text);
+	(void)snprintf(
+		name.text, sizeof name.text, OL_LAZY_STATE_NAME, ol_digest_hex(diff_id).text);
 	return name;
 }
 

@@ -19,7 +19,6 @@
 
 #define OL_LAZY_BLOCK       4096
 #define OL_LAZY_WORDS_BYTES 256
-#define OL_LAZY_RUN_DIR     "lazy" /* under the run dir */
 
 /* Why bytes were fetched. */
 typedef enum ol_lazy_cause {

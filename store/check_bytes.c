@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/fault.h"
 #include "store/check_priv.h"
+#include "store/lazy.h"
 
 #define THREADS_MAX   16
 #define TELL_EVERY_MS 100
@@ -43,17 +44,20 @@ static void read_task(ol_store *store, sqlite3_stmt *stmt, ol_check_tasks *tasks
 
 	if (ol_column_digest(stmt, 1, false, &task.digest, NULL) < 0 ||
 		ol_column_u64(stmt, 2, &task.size, NULL) < 0 ||
-		ol_column_digest(stmt, 7, true, &task.index_digest, NULL) < 0)
+		ol_column_digest(stmt, 7, true, &task.index_digest, NULL) < 0 ||
+		ol_column_digest(stmt, 8, true, &task.lazy, NULL) < 0)
 		return;
 	task.of_this_boot = boot && strcmp(boot, store->boot) == 0;
 	OL_GROW(tasks->list, tasks->count, tasks->cap);
 	tasks->list[tasks->count++] = task;
 }
 
-#define BLOBS OL_SOUND_ROWS("blobs", OL_ROW_BLOBS, "id, digest, size, state, boot, 0, 0, NULL")
+#define BLOBS                                                                                      \
+	OL_SOUND_ROWS("blobs", OL_ROW_BLOBS, "id, digest, size, state, boot, 0, 0, NULL, NULL")
 #define LAYERS                                                                                     \
 	OL_SOUND_ROWS("layers", OL_ROW_LAYERS,                                                     \
-		"id, key, disk_bytes, state, boot, 1, is_chain, index_digest")
+		"id, key, disk_bytes, state, boot, 1, is_chain, index_digest, CASE WHEN driver = " \
+		"'" OL_LAZY_DRIVER "' THEN diff_id END")
 static const char tasks_sql[] = BLOBS " UNION ALL " LAYERS " ORDER BY 3 DESC, 6, 2";
 
 static int list_tasks(ol_store *store, ol_check_tasks *tasks, ol_error *err)
@@ -130,6 +134,14 @@ static void check_tree(struct work *work, ol_check_task *task)
 	work->bytes += task->size;
 }
 
+/* A lazy layer's row counts what lies in lazy/ as well. */
+static bool has_size(const ol_check_task *task, const struct stat *st)
+{
+	const uint64_t size = (uint64_t)st->st_size;
+
+	return ol_digest_is_set(&task->lazy) ? size <= task->size : size == task->size;
+}
+
 static void check_layer(struct work *work, ol_check_task *task)
 {
 	ol_store *store = work->checker->store;
@@ -146,8 +158,10 @@ static void check_layer(struct work *work, ol_check_task *task)
 		is_wrong(task, errno,
 			errno == ENOENT ? "its index or tree is missing"
 					: "its folder cannot be opened");
-	else if (fstat(fd, &st) < 0 || (has_index && (uint64_t)st.st_size != task->size))
+	else if (fstat(fd, &st) < 0 || (has_index && !has_size(task, &st)))
 		is_wrong(task, 0, "its index has the wrong size");
+	else if (ol_digest_is_set(&task->lazy) && !ol_lazy_is_there(store, &task->lazy))
+		is_wrong(task, 0, "the table that says how to fill it is missing");
 	else if (work->checker->options->quick)
 		return;
 	else if (has_index)

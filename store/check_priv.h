@@ -29,6 +29,7 @@ int ol_check_orphans(ol_checker *checker, ol_error *err);
 typedef struct ol_check_task {
 	int64_t id;
 	ol_digest digest, index_digest;
+	ol_digest lazy; /* DiffID, of a layer that has a folder in lazy/; or unset */
 	uint64_t size;
 	ol_row_state state;
 	bool is_layer, is_chain, of_this_boot;

@@ -292,6 +292,8 @@ int ol_gc(ol_store *store, const ol_cancel *cancel, ol_gc_result *out, ol_error 
 	if (rc == OL_OK)
 		rc = ol_gc_orphans(store, cancel, &result, err);
 	if (rc == OL_OK)
+		rc = ol_gc_lazy(store, &result.bytes, err);
+	if (rc == OL_OK)
 		rc = ol_gc_ingests(store, cancel, &result, err);
 	if (rc == OL_OK)
 		rc = ol_gc_containers(store, err);

@@ -15,6 +15,7 @@
 #include "base/fault.h"
 #include "base/file.h"
 #include "store/gc_priv.h"
+#include "store/lazy.h"
 #include "store/use_priv.h"
 
 /* A process that makes something for a day is dead. */
@@ -140,10 +141,14 @@ int ol_gc_unlink(
 
 		memset(trash, 0, BATCH_FILES * sizeof *trash);
 		rc = unlink_batch(store, victims + at, size, trash, out, err);
-		for (size_t i = 0; i < size; i++)
-			if (trash[i].text[0])
-				(void)ol_remove_tree(ol_layers_dir(store, victims[at + i].is_chain),
-					trash[i].text, NULL);
+		for (size_t i = 0; i < size; i++) {
+			if (!trash[i].text[0])
+				continue;
+			(void)ol_remove_tree(ol_layers_dir(store, victims[at + i].is_chain),
+				trash[i].text, NULL);
+			/* What cannot be removed now is the next gc's. */
+			(void)ol_lazy_release(store, &victims[at + i].digest, &out->bytes, NULL);
+		}
 	}
 	return rc;
 }
@@ -157,8 +162,7 @@ struct folder {
 	ol_victims orphans; /* owned list */
 };
 
-/* Things being made, or thrown away, by processes that are gone. True: the name is one of these. */
-static bool sweep_scratch(int dir_fd, const char *name)
+bool ol_gc_scratch(int dir_fd, const char *name)
 {
 	if (strncmp(name, OL_TRASH_PREFIX, strlen(OL_TRASH_PREFIX)) == 0) {
 		(void)ol_remove_tree(
@@ -179,7 +183,7 @@ static int see_name(void *ctx, const char *name, ol_error *err)
 	int64_t row = 0;
 	int rc = ol_cancel_check(folder->cancel, err);
 
-	if (rc < 0 || sweep_scratch(folder->fd, name))
+	if (rc < 0 || ol_gc_scratch(folder->fd, name))
 		return rc;
 	if (!ol_name_is_key(
 		    name, folder->algorithm ? folder->algorithm : OL_SHA256, &victim.digest) &&
@@ -200,7 +204,7 @@ static int see_name(void *ctx, const char *name, ol_error *err)
 static int sweep_root(void *ctx, const char *name, ol_error *err)
 {
 	(void)err;
-	(void)sweep_scratch(((ol_store *)ctx)->root_fd, name);
+	(void)ol_gc_scratch(((ol_store *)ctx)->root_fd, name);
 	return OL_OK;
 }
 
@@ -235,20 +239,48 @@ struct ingests {
 	ol_gc_result *out;
 };
 
+/* ingest/<algorithm>-<hex>: the digest as text; NULL for other names. Owned by the caller. */
+static char *digest_of_ingest(const char *name)
+{
+	char *text = ol_strdup(name);
+	char *dash = strchr(text, '-');
+
+	if (!dash) {
+		free(text);
+		return NULL;
+	}
+	*dash = ':';
+	return text;
+}
+
+/* It has what came so far of a layer that is not whole. */
+static bool is_lazy(ol_store *store, const char *name)
+{
+	ol_auto_db ol_db *db = ol_db_reader(store);
+	ol_autofree char *text = digest_of_ingest(name);
+	int64_t found = 0;
+
+	/* What cannot be told stays. */
+	return text && (ol_db_number(db, NULL, &found,
+				"SELECT EXISTS(SELECT 1 FROM layers WHERE blob = ? AND driver = "
+				"'" OL_LAZY_DRIVER "')",
+				"t", text) < 0 ||
+			       found);
+}
+
 /* Of no use any more: the digest is there as a blob, or the layer that was made of it is. */
 static bool is_needless(ol_store *store, const char *name)
 {
 	ol_auto_db ol_db *db = ol_db_reader(store);
-	ol_autofree char *text = ol_strdup(name);
-	char *dash = strchr(text, '-');
+	ol_autofree char *text = digest_of_ingest(name);
 	int64_t found = 0;
 
-	if (!dash)
+	if (!text)
 		return false;
-	*dash = ':';
 	return ol_db_number(db, NULL, &found,
 		       "SELECT EXISTS(SELECT 1 FROM blobs WHERE digest = ?1 AND state != 2)"
-		       " OR EXISTS(SELECT 1 FROM layers WHERE blob = ?1 AND state != 2)",
+		       " OR EXISTS(SELECT 1 FROM layers WHERE blob = ?1 AND state != 2 AND driver "
+		       "!= '" OL_LAZY_DRIVER "')",
 		       "t", text) == OL_OK &&
 	       found;
 }
@@ -269,12 +301,13 @@ static int see_ingest(void *ctx, const char *name, ol_error *err)
 	uint64_t bytes;
 	int rc = ol_cancel_check(ingests->cancel, err);
 
-	if (rc < 0 || sweep_scratch(ingest_fd, name))
+	if (rc < 0 || ol_gc_scratch(ingest_fd, name))
 		return rc;
 	if (ol_dir_open(ingest_fd, name, &dir_fd, NULL) < 0)
 		return OL_OK;
-	if (strncmp(name, OL_DRAFT_PREFIX, strlen(OL_DRAFT_PREFIX)) != 0 && !is_stale(dir_fd) &&
-		!is_needless(ingests->store, name))
+	if (strncmp(name, OL_DRAFT_PREFIX, strlen(OL_DRAFT_PREFIX)) != 0 &&
+		!is_needless(ingests->store, name) &&
+		(!is_stale(dir_fd) || is_lazy(ingests->store, name)))
 		return OL_OK;
 	lock_fd = openat(dir_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (lock_fd < 0 || ol_flock(lock_fd, true, false, NULL) < 0)

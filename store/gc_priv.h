@@ -27,6 +27,11 @@ int ol_gc_unlink(
 int ol_gc_orphans(ol_store *store, const ol_cancel *cancel, ol_gc_result *out, ol_error *err);
 /* Ingests that nobody holds and nobody will resume. */
 int ol_gc_ingests(ol_store *store, const ol_cancel *cancel, ol_gc_result *out, ol_error *err);
+/* Folders of lazy/ that nobody needs. */
+int ol_gc_lazy(ol_store *store, uint64_t *freed_bytes, ol_error *err);
+/* Things being made, or thrown away, by processes that are gone, are removed. True: the name is one
+ * of these. */
+bool ol_gc_scratch(int dir_fd, const char *name);
 /* Folders in containers/ without a row. */
 int ol_gc_containers(ol_store *store, ol_error *err);
 

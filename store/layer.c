@@ -13,6 +13,7 @@
 #include "base/fault.h"
 #include "base/file.h"
 #include "base/limits.h"
+#include "store/lazy.h"
 #include "store/row_priv.h"
 
 #define PAGE_ROWS 64
@@ -154,6 +155,11 @@ static bool is_proven(const ol_store *store, const struct row *row)
 	       (row->state == OL_ROW_WRITTEN && strcmp(row->boot, store->boot) == 0);
 }
 
+static bool is_lazy(const ol_layer_info *info)
+{
+	return strcmp(info->driver, OL_LAZY_DRIVER) == 0;
+}
+
 static bool has_content(int dir_fd)
 {
 	return faccessat(dir_fd, OL_LAYER_INDEX, F_OK, AT_SYMLINK_NOFOLLOW) == 0 ||
@@ -173,6 +179,8 @@ static int open_row(ol_store *store, const struct row *row, int *out, ol_error *
 		return ol_fail_sys(err, "layer %s", ol_digest_format(&row->info.key).text);
 	if (fd < 0 || !has_content(fd))
 		return found_wrong(store, row, "is missing from the disk", err);
+	if (is_lazy(&row->info) && !ol_lazy_is_there(store, &row->info.diff_id))
+		return found_wrong(store, row, "misses the table that says how to fill it", err);
 	if (!is_proven(store, row))
 		rc = prove(store, row, fd, err);
 	if (rc == OL_OK)
@@ -276,7 +284,8 @@ static int settle(ol_store *store, const ol_layer_info *info, const char *folder
 	if (rc < 0)
 		return rc;
 	rc = read_row(txn.db, &info->key, info->is_chain, &row, err);
-	if (rc == OL_OK && is_proven(store, &row) &&
+	/* A layer that was lazy has become whole: what we bring is better. */
+	if (rc == OL_OK && is_proven(store, &row) && (!is_lazy(&row.info) || is_lazy(info)) &&
 		faccessat(layers_fd, ol_digest_hex(&info->key).text, F_OK, AT_SYMLINK_NOFOLLOW) ==
 			0)
 		return ol_fail(

@@ -11,7 +11,7 @@ typedef struct ol_layer_info {
 	ol_digest key; /* DiffID or ChainID */
 	bool is_chain;
 	ol_digest diff_id; /* of the layer itself */
-	char driver[16];   /* "erofs", "dir" */
+	char driver[16];   /* "erofs", "dir"; "lazy": store/lazy.h */
 	bool leans; /* a DiffID layer that must be completed for a chain before it can be mounted */
 	uint64_t tar_bytes;  /* uncompressed size: what `images` adds up */
 	uint64_t disk_bytes; /* of index or tree */
@@ -35,7 +35,8 @@ int ol_layer_recorded(
 	ol_store *store, const ol_digest *key, bool is_chain, ol_layer_info *out, ol_error *err);
 bool ol_layer_exists(ol_store *store, const ol_digest *key, bool is_chain);
 /* Publishes name in dir_fd (a file becomes index.erofs, a directory fs/) as the layer's, and writes
- * the row. There already: OL_OK, ours goes. OL_EINVAL: text that is not printable ASCII, or numbers
+ * the row. There already: OL_OK, ours goes; but a row of driver "lazy" is replaced by any other
+ * driver's. OL_EINVAL: text that is not printable ASCII, or numbers
  * past base/limits.h. */
 int ol_layer_put(
 	ol_store *store, const ol_layer_info *info, int dir_fd, const char *name, ol_error *err);

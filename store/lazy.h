@@ -19,15 +19,21 @@
 #define OL_LAZY_WINDOW  "window"
 #define OL_LAZY_SOURCE  "source"
 #define OL_LAZY_PAYLOAD "payload"
+/* Where in the run dir payloads' states are (snapshot/lazy_state.h); %s: hex of DiffID. */
+#define OL_LAZY_RUN_DIR    "lazy"
+#define OL_LAZY_STATE_NAME "%s.state"
 
-/* Takes all files of dir_fd, a staging folder on the store's file system, as the layer's; what was
- * there before goes. Before its layer's row is put. */
+/* Takes "seek" and, where they are there, "window" and "source" of dir_fd, a staging folder on the
+ * store's file system, as the layer's. Before its layer's row is put, with the DiffID leased. There
+ * already: if seek and window say the same, they stay, with their payload, and only the source is
+ * replaced; else all of it goes, its state as well. OL_ENOTFOUND without "seek". */
 int ol_lazy_put(ol_store *store, const ol_digest *diff_id, int dir_fd, ol_error *err);
 /* OL_ENOTFOUND. */
 int ol_lazy_open(ol_store *store, const ol_digest *diff_id, int *dir_fd, ol_error *err);
-/* Nothing there is OK. */
+/* With its payload and the payload's state. Nothing there is OK. */
 int ol_lazy_remove(ol_store *store, const ol_digest *diff_id, ol_error *err);
 /* Whether a row of driver "lazy" needs it still: the layer's own, or a chain's with its DiffID. */
 bool ol_lazy_is_needed(ol_store *store, const ol_digest *diff_id);
-/* Removes the folders that nobody needs; for gc. Those of fds held open elsewhere do no harm. */
+/* Removes the folders that nobody needs; gc does it, too. What is leased stays. Descriptors held
+ * open elsewhere do no harm. */
 int ol_lazy_sweep(ol_store *store, ol_error *err);

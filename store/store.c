@@ -3,6 +3,7 @@
  *
  *	blobs/ layers/ chains/    bytes
  *	orlop.db                  what is known of them: the only authority on what exists
+ *	lazy/                     of layers that are not whole yet: store/lazy.h
  *	ingest/ containers/       work in hand
  *	index.json, oci-layout    derived from orlop.db, for other tools
  *
@@ -50,7 +51,7 @@ static const char layout[] = "{\"imageLayoutVersion\":\"1.0.0\"}";
 static int make_folders(ol_store *store, ol_error *err)
 {
 	static const char *const folders[] = { "blobs", "blobs/sha256", "blobs/sha512", "layers",
-		"chains", "ingest", "containers" };
+		"chains", "ingest", "containers", "lazy" };
 
 	for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++)
 		if (mkdirat(store->root_fd, folders[i], 0700) < 0 && errno != EEXIST)
@@ -78,6 +79,10 @@ static int open_folders(ol_store *store, ol_error *err)
 		if (rc < 0)
 			rc = ol_wrap(err, rc, "%s", store->root);
 	}
+	/* An older orlop made none. */
+	if (rc == OL_OK && ol_dir_open(store->root_fd, "lazy", &store->lazy_fd, NULL) < 0 &&
+		!store->read_only)
+		rc = ol_dir_open(store->root_fd, "lazy", &store->lazy_fd, err);
 	return rc;
 }
 
@@ -259,7 +264,7 @@ static ol_store *store_new(bool read_only)
 	ol_store *store = ol_alloc(sizeof *store);
 
 	store->root_fd = store->run_fd = store->layers_fd = store->chains_fd = -1;
-	store->ingest_fd = store->containers_fd = -1;
+	store->ingest_fd = store->containers_fd = store->lazy_fd = -1;
 	for (size_t i = 0; i <= OL_SHA512; i++)
 		store->blobs_fd[i] = -1;
 	store->read_only = read_only;
@@ -316,6 +321,7 @@ void ol_store_close(ol_store *store)
 	close_fd(store->chains_fd);
 	close_fd(store->ingest_fd);
 	close_fd(store->containers_fd);
+	close_fd(store->lazy_fd);
 	for (size_t i = 0; i <= OL_SHA512; i++)
 		close_fd(store->blobs_fd[i]);
 	free(store->root);

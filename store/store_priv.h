@@ -52,6 +52,7 @@ struct ol_store {
 	char id[OL_STORE_ID_HEX + 1];
 	char boot[OL_BOOT_ID_MAX];
 	int root_fd, run_fd, layers_fd, chains_fd, ingest_fd, containers_fd;
+	int lazy_fd;                 /* -1: read-only, and an older orlop made it */
 	int blobs_fd[OL_SHA512 + 1]; /* by algorithm; [0] is unused */
 	bool read_only;
 	_Atomic uint64_t passed_over; /* damaged rows that lists left out */
@@ -168,6 +169,17 @@ int ol_blob_mark(ol_store *store, int64_t id, ol_row_state state, ol_error *err)
 int ol_layer_mark(ol_store *store, int64_t id, ol_row_state state, ol_error *err);
 #define OL_LAYER_INDEX "index.erofs"
 #define OL_LAYER_TREE  "fs"
+
+/* lazy.c */
+
+/* Whether lazy/<hex>/seek is there. */
+bool ol_lazy_is_there(const ol_store *store, const ol_digest *diff_id);
+/* What its payload takes on the disk. */
+uint64_t ol_lazy_disk_bytes(const ol_store *store, const ol_digest *diff_id);
+int ol_lazy_fsync(ol_store *store, const ol_digest *diff_id, ol_error *err);
+/* Removes it unless a row needs it or it is leased. *freed_bytes grows. */
+int ol_lazy_release(
+	ol_store *store, const ol_digest *diff_id, uint64_t *freed_bytes, ol_error *err);
 
 /* index_json.c */
 

@@ -7,6 +7,7 @@
 #include "base/measure.h"
 #include "store/gc_priv.h"
 #include "store/graph_priv.h"
+#include "store/lazy.h"
 
 /* What reaches a digest. */
 enum {
@@ -130,12 +131,14 @@ static int survey_blobs(
 	return rc;
 }
 
-static int survey_layers(ol_db *db, const ol_graph *graph, const struct owners *owners,
-	ol_survey *out, ol_error *err)
+static int survey_layers(ol_store *store, ol_db *db, const ol_graph *graph,
+	const struct owners *owners, ol_survey *out, ol_error *err)
 {
 	ol_auto_stmt sqlite3_stmt *stmt = NULL;
-	int rc = ol_db_query(
-		db, err, &stmt, "SELECT key, is_chain, tar_bytes, disk_bytes FROM layers", "");
+	int rc = ol_db_query(db, err, &stmt,
+		"SELECT key, is_chain, tar_bytes, disk_bytes, driver = '" OL_LAZY_DRIVER
+		"' FROM layers",
+		"");
 
 	while (rc >= 0 && (rc = ol_db_step(db, stmt, err)) == 1) {
 		const bool chain = sqlite3_column_int(stmt, 1) != 0;
@@ -147,6 +150,8 @@ static int survey_layers(ol_db *db, const ol_graph *graph, const struct owners *
 			ol_column_u64(stmt, 2, &bytes, NULL) < 0 ||
 			ol_column_u64(stmt, 3, &disk, NULL) < 0)
 			continue;
+		if (!chain && sqlite3_column_int(stmt, 4))
+			disk += ol_lazy_disk_bytes(store, &key);
 		node = ol_graph_find(graph, &key);
 		out->layers.count += !chain;
 		out->layers.bytes += chain ? 0 : bytes;
@@ -177,7 +182,7 @@ static int survey_rows(ol_store *store, ol_survey *out, ol_error *err)
 		rc = survey_blobs(store, db, graph, out, err);
 	}
 	if (rc == OL_OK)
-		rc = survey_layers(db, graph, &owners, out, err);
+		rc = survey_layers(store, db, graph, &owners, out, err);
 	(void)ol_db_run(db, NULL, NULL, "COMMIT", "");
 	free(roots.list);
 	free(owners.count);

@@ -9,11 +9,13 @@
 #include "base/alloc.h"
 #include "base/fault.h"
 #include "base/file.h"
+#include "store/lazy.h"
 #include "store/row_priv.h"
 
 struct item {
 	int64_t id;
 	ol_digest digest;
+	ol_digest lazy; /* DiffID, of a layer that has a folder in lazy/; or unset */
 	bool is_layer, is_chain, is_tree, failed;
 };
 
@@ -28,9 +30,12 @@ static void work_done(struct work *work)
 }
 
 #define WRITTEN " AND state = 1 AND boot = ?1"
-#define BLOBS   OL_SOUND_ROWS("blobs", OL_ROW_BLOBS, "id, digest, 0, 0, 0") WRITTEN
+#define BLOBS   OL_SOUND_ROWS("blobs", OL_ROW_BLOBS, "id, digest, 0, 0, 0, NULL") WRITTEN
 #define LAYERS                                                                                     \
-	OL_SOUND_ROWS("layers", OL_ROW_LAYERS, "id, key, 1, is_chain, index_digest IS NULL") WRITTEN
+	OL_SOUND_ROWS("layers", OL_ROW_LAYERS,                                                     \
+		"id, key, 1, is_chain, index_digest IS NULL, CASE WHEN driver = '" OL_LAZY_DRIVER  \
+		"' THEN diff_id END")                                                              \
+	WRITTEN
 
 /* Rows of another boot are not ours to bless: their bytes must be proved first (invariant 4). */
 static int list_work(ol_store *store, struct work *work, ol_error *err)
@@ -48,6 +53,8 @@ static int list_work(ol_store *store, struct work *work, ol_error *err)
 		};
 
 		rc = ol_column_digest(stmt, 1, false, &item.digest, err);
+		if (rc == OL_OK)
+			rc = ol_column_digest(stmt, 5, true, &item.lazy, err);
 		OL_GROW(work->items, work->count, work->cap);
 		work->items[work->count++] = item;
 	}
@@ -65,6 +72,8 @@ static int sync_layer(ol_store *store, const struct item *item, ol_error *err)
 		rc = ol_fsync_at(fd, OL_LAYER_INDEX, err);
 	if (rc == OL_OK && fsync(fd) < 0)
 		rc = ol_fail_sys(err, "fsync");
+	if (rc == OL_OK && ol_digest_is_set(&item->lazy))
+		rc = ol_lazy_fsync(store, &item->lazy, err);
 	return rc;
 }
 
