@@ -24,7 +24,7 @@ ol_tar *ol_tar_new(const ol_tar_handler *handler)
 
 	tar->handler = *handler;
 	tar->arena = ol_arena_new();
-	tar->body_bytes = tar->pax_bytes = OL_BUF(OL_PAX_BYTES_MAX);
+	tar->body_bytes = tar->pax_bytes = tar->raw_pax = OL_BUF(OL_PAX_BYTES_MAX);
 	tar->name_bytes = tar->link_bytes = OL_BUF(OL_PATH_MAX);
 	return tar;
 }
@@ -37,12 +37,20 @@ void ol_tar_free(ol_tar *tar)
 	ol_buf_done(&tar->pax_bytes);
 	ol_buf_done(&tar->name_bytes);
 	ol_buf_done(&tar->link_bytes);
+	ol_buf_done(&tar->raw_pax);
 	ol_tar_pax_done(&tar->pax);
 	ol_tar_pax_done(&tar->globals);
 	ol_tar_pieces_done(&tar->pieces);
 	ol_arena_free(tar->arena);
 	free(tar->xattrs);
 	free(tar);
+}
+
+void ol_tar_watch(ol_tar *tar, int (*member)(void *ctx, const ol_tar_member *member, ol_error *err),
+	void *ctx)
+{
+	tar->watcher = member;
+	tar->watcher_ctx = ctx;
 }
 
 void ol_tar_skip(ol_tar *tar, uint64_t size)
@@ -67,11 +75,16 @@ static int end_global(ol_tar *tar, ol_error *err)
 	return ol_tar_pax_parse(&tar->globals, &tar->pieces, body, size, true, err);
 }
 
+static void keep_copy(ol_buf *to, const ol_buf *from)
+{
+	ol_buf_clear(to);
+	(void)ol_buf_add(to, from->data, from->size);
+}
+
 /* Keeps the body until its member comes. */
 static void keep_body(ol_tar *tar, ol_buf *as)
 {
-	ol_buf_clear(as);
-	(void)ol_buf_add(as, tar->body_bytes.data, tar->body_bytes.size);
+	keep_copy(as, &tar->body_bytes);
 }
 
 static int end_body(ol_tar *tar, ol_error *err)
@@ -92,6 +105,8 @@ static int end_body(ol_tar *tar, ol_error *err)
 		empty = tar->pax_bytes;
 		tar->pax_bytes = tar->body_bytes;
 		tar->body_bytes = empty;
+		if (tar->watcher)
+			keep_copy(&tar->raw_pax, &tar->pax_bytes);
 		ol_tar_pax_reset(&tar->pax, &tar->globals);
 		tar->pieces.count = 0;
 		return ol_tar_pax_parse(&tar->pax, &tar->pieces, tar->pax_bytes.data,

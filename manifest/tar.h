@@ -86,6 +86,24 @@ typedef struct ol_tar_entry {
 	uint64_t sequence;      /* 0, 1, 2 … */
 } ol_tar_entry;
 
+/* One member as it stands in the tar, before anything is cleaned, chosen or passed over: what other
+ * tools' tables of contents hold. All it points to is lent for the call. */
+typedef struct ol_tar_member {
+	char flag;            /* its type's letter; '\0' and '7' among them */
+	ol_view name, target; /* bytes */
+	ol_view user, group;  /* names of the owner as the block has them; may be "" */
+	uint32_t uid, gid;
+	struct timespec mtime;
+	uint64_t mode;                 /* all of the field */
+	uint64_t dev_major, dev_minor; /* as the block has them, whatever its type */
+	ol_view pax;                   /* body of its extended header; size 0: none */
+	uint64_t header_offset, data_offset;
+	uint64_t stored; /* bytes of data that follow in the tar */
+	bool sparse;     /* then flag, name and target are all that is said of it */
+	bool early;      /* it says a time before 1970, which mtime is not */
+	bool global;     /* a global header says something of it, too */
+} ol_tar_member;
+
 typedef struct ol_tar_handler {
 	int (*entry)(void *ctx, const ol_tar_entry *entry, ol_error *err);
 	/* Data of the last entry, in order and never empty, in pieces as they were pushed (no copy
@@ -94,10 +112,18 @@ typedef struct ol_tar_handler {
 	void *ctx;
 } ol_tar_handler;
 
+/* Takes the next record off the body of an extended header, which was parsed before. False at its
+ * end. POSIX "pax Extended Header". */
+bool ol_tar_record_next(ol_view *pax, ol_view *key, ol_view *value);
+
 typedef struct ol_tar ol_tar;
 
 ol_tar *ol_tar_new(const ol_tar_handler *handler);
 void ol_tar_free(ol_tar *tar);
+/* From the beginning on, tells of each member, those too of which no entry is made, before its
+ * entry. */
+void ol_tar_watch(ol_tar *tar, int (*member)(void *ctx, const ol_tar_member *member, ol_error *err),
+	void *ctx);
 OL_DEFINE_AUTO(ol_tar, ol_tar_free)
 /* For one thread at a time. OL_ECORRUPT, OL_ELIMIT and OL_EUNSUPPORTED say at which byte and
  * member. A handler's refusal is passed on as it is. After a failure every call fails. */

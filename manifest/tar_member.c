@@ -46,6 +46,57 @@ static void choose_xattrs(ol_tar *tar)
 	entry->xattrs = tar->xattrs;
 }
 
+/* What a pax header says of the time counts, else the block. */
+static bool is_early(const ol_tar *tar)
+{
+	const unsigned char *field = tar->header + OL_TAR_MTIME.at;
+	ol_view rest = ol_buf_view(&tar->raw_pax), key, value;
+
+	if (!(tar->have & OL_TAR_HAS_PAX) || !tar->pax.has_mtime)
+		return (field[0] & 0xc0) == 0xc0;
+	while (ol_tar_record_next(&rest, &key, &value))
+		if (ol_view_is(key, "mtime") && ol_view_starts(value, "-"))
+			return true;
+	return false;
+}
+
+/* The member in hand as it stands. */
+static int tell_member(ol_tar *tar, uint64_t stored, ol_error *err)
+{
+	const unsigned char *block = tar->header;
+	ol_tar_member member = {
+		.flag = tar->flag,
+		.name = tar->raw_name,
+		.target = tar->raw_target,
+		.pax = tar->have & OL_TAR_HAS_PAX ? ol_buf_view(&tar->raw_pax) : (ol_view){ "", 0 },
+		.header_offset = tar->entry.header_offset,
+		.data_offset = tar->offset,
+		.stored = stored,
+		.sparse = !block,
+		.global = tar->global_bytes > 0,
+		.uid = tar->entry.uid,
+		.gid = tar->entry.gid,
+		.mtime = tar->entry.mtime,
+	};
+	int rc;
+
+	if (block) {
+		(void)ol_tar_number(block, OL_TAR_MODE, "mode", UINT32_MAX, &member.mode, NULL);
+		member.early = is_early(tar);
+	}
+	if (block && tar->dialect != OL_TAR_V7) {
+		member.user = ol_tar_text(block, OL_TAR_USER);
+		member.group = ol_tar_text(block, OL_TAR_GROUP);
+		(void)ol_tar_number(
+			block, OL_TAR_DEV_MAJOR, "number", UINT32_MAX, &member.dev_major, NULL);
+		(void)ol_tar_number(
+			block, OL_TAR_DEV_MINOR, "number", UINT32_MAX, &member.dev_minor, NULL);
+	}
+	rc = tar->watcher(tar->watcher_ctx, &member, err);
+	tar->passed_on = rc < 0;
+	return rc;
+}
+
 /* All is known: out with it. stored is what the tar still holds for it. */
 int ol_tar_emit(ol_tar *tar, uint64_t stored, bool sparse, ol_error *err)
 {
@@ -54,6 +105,7 @@ int ol_tar_emit(ol_tar *tar, uint64_t stored, bool sparse, ol_error *err)
 
 	entry->data_offset = tar->offset;
 	if (sparse) {
+		tar->header = NULL; /* blocks of its map may have come since */
 		rc = ol_tar_pieces_check(&tar->pieces, entry->size, stored, err);
 		if (rc < 0)
 			return rc;
@@ -75,7 +127,10 @@ int ol_tar_emit(ol_tar *tar, uint64_t stored, bool sparse, ol_error *err)
 	} else {
 		ol_tar_skip(tar, stored + ol_tar_padding(stored));
 	}
+	rc = tar->watcher ? tell_member(tar, stored, err) : OL_OK;
 	end_member(tar);
+	if (rc < 0)
+		return rc;
 	rc = tar->handler.entry(tar->handler.ctx, entry, err);
 	tar->passed_on = rc < 0;
 	return rc;
@@ -119,9 +174,8 @@ static ol_tar_type type_of(char type, bool slash)
 	return type == '\0' && slash ? OL_TAR_DIR : OL_TAR_FILE;
 }
 
-/* The name before it is cleaned; with prefix and "/" it is put together in buffer. */
-static ol_view raw_name(
-	const ol_tar *tar, const unsigned char *block, ol_tar_dialect dialect, char buffer[257])
+/* The name before it is cleaned; with prefix and "/" it is put together in long_name. */
+static ol_view raw_name(ol_tar *tar, const unsigned char *block, ol_tar_dialect dialect)
 {
 	const ol_tar_pax *pax = pax_of(tar);
 	ol_tar_field at = OL_TAR_PREFIX;
@@ -140,24 +194,30 @@ static ol_view raw_name(
 		prefix = ol_tar_text(block, at);
 	if (prefix.size == 0)
 		return name;
-	memcpy(buffer, prefix.data, prefix.size);
-	buffer[prefix.size] = '/';
-	memcpy(buffer + prefix.size + 1, name.data, name.size);
-	return (ol_view){ buffer, prefix.size + 1 + name.size };
+	memcpy(tar->long_name, prefix.data, prefix.size);
+	tar->long_name[prefix.size] = '/';
+	memcpy(tar->long_name + prefix.size + 1, name.data, name.size);
+	return (ol_view){ tar->long_name, prefix.size + 1 + name.size };
 }
 
-static int take_link(ol_tar *tar, const unsigned char *block, ol_error *err)
+static ol_view raw_target(const ol_tar *tar, const unsigned char *block)
 {
 	const ol_tar_pax *pax = pax_of(tar);
-	ol_view raw = ol_tar_text(block, OL_TAR_LINK);
+
+	if (pax->link.data)
+		return pax->link;
+	if (tar->have & OL_TAR_HAS_LINK)
+		return (ol_view){ tar->link_bytes.data,
+			strnlen(tar->link_bytes.data, tar->link_bytes.size) };
+	return ol_tar_text(block, OL_TAR_LINK);
+}
+
+static int take_link(ol_tar *tar, ol_error *err)
+{
+	const ol_view raw = tar->raw_target;
 	ol_tar_mark mark;
 	int rc;
 
-	if (pax->link.data)
-		raw = pax->link;
-	else if (tar->have & OL_TAR_HAS_LINK)
-		raw = (ol_view){ tar->link_bytes.data,
-			strnlen(tar->link_bytes.data, tar->link_bytes.size) };
 	if (tar->entry.type == OL_TAR_SYMLINK) {
 		if (raw.size == 0)
 			return ol_fail(err, OL_ECORRUPT, "a symbolic link to nothing");
@@ -307,12 +367,13 @@ static int take_names(
 {
 	ol_tar_entry *entry = &tar->entry;
 	char type = (char)block[OL_TAR_TYPE_AT];
-	char buffer[257];
-	ol_view raw = raw_name(tar, block, dialect, buffer);
+	const ol_view raw = raw_name(tar, block, dialect);
 	int rc = ol_tar_name_clean(raw, tar->name, &tar->mark, err);
 
 	if (rc < 0)
 		return rc;
+	tar->raw_name = raw;
+	tar->raw_target = raw_target(tar, block);
 	entry->type = type_of(type, ol_view_ends(raw, "/"));
 	entry->name = tar->name;
 	entry->target = tar->target;
@@ -322,7 +383,7 @@ static int take_names(
 	if (tar->name[0] == '\0' && entry->type != OL_TAR_DIR)
 		return ol_fail(err, OL_ECORRUPT, "a root that is no directory");
 	if (entry->type == OL_TAR_HARDLINK || entry->type == OL_TAR_SYMLINK)
-		return take_link(tar, block, err);
+		return take_link(tar, err);
 	if (entry->type == OL_TAR_CHAR || entry->type == OL_TAR_BLOCK)
 		return take_device(tar, block, err);
 	return OL_OK;
@@ -353,6 +414,9 @@ int ol_tar_take_member(
 	int rc;
 
 	tar->entry = (ol_tar_entry){ .header_offset = header_offset };
+	tar->header = block;
+	tar->dialect = dialect;
+	tar->flag = type;
 	if (type == 'M')
 		return ol_fail(err, OL_ECORRUPT, "a part of a multi-volume archive");
 	if (pax_of(tar)->windows) {
@@ -368,7 +432,10 @@ int ol_tar_take_member(
 	if (rc < 0)
 		return rc;
 	if (type == 'D' || type == 'V' || tar->mark == OL_TAR_MARK_SKIP) {
+		rc = tar->watcher ? tell_member(tar, stored, err) : OL_OK;
 		end_member(tar);
+		if (rc < 0)
+			return rc;
 		ol_tar_skip(tar, stored + ol_tar_padding(stored));
 		return OL_OK;
 	}

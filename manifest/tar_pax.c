@@ -358,6 +358,22 @@ static size_t record_length(const char *body, size_t size, size_t *length)
 	return (size_t)(space - body) + 1;
 }
 
+bool ol_tar_record_next(ol_view *pax, ol_view *key, ol_view *value)
+{
+	size_t length = 0, head = record_length(pax->data, pax->size, &length);
+	const char *name = pax->data + head, *equals;
+
+	if (pax->size == 0 || head == 0 || length < head + 3)
+		return false;
+	equals = memchr(name, '=', length - head - 1);
+	if (!equals)
+		return false;
+	*key = (ol_view){ name, (size_t)(equals - name) };
+	*value = (ol_view){ equals + 1, (size_t)(pax->data + length - 1 - (equals + 1)) };
+	*pax = (ol_view){ pax->data + length, pax->size - length };
+	return true;
+}
+
 int ol_tar_pax_parse(
 	ol_tar_pax *pax, ol_tar_pieces *pieces, char *body, size_t size, bool global, ol_error *err)
 {

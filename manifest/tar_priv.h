@@ -38,6 +38,8 @@ typedef struct ol_tar_field {
 #define OL_TAR_CHECKSUM  ((ol_tar_field){ 148, 8 })
 #define OL_TAR_TYPE_AT   156
 #define OL_TAR_LINK      ((ol_tar_field){ 157, 100 })
+#define OL_TAR_USER      ((ol_tar_field){ 265, 32 })
+#define OL_TAR_GROUP     ((ol_tar_field){ 297, 32 })
 #define OL_TAR_DEV_MAJOR ((ol_tar_field){ 329, 8 })
 #define OL_TAR_DEV_MINOR ((ol_tar_field){ 337, 8 })
 #define OL_TAR_PREFIX    ((ol_tar_field){ 345, 155 })
@@ -167,6 +169,18 @@ struct ol_tar {
 	ol_xattr *xattrs; /* owned: those of the entry */
 	size_t xattr_cap;
 	char name[OL_PATH_MAX], target[OL_PATH_MAX];
+
+	const unsigned char
+		*header;        /* lent: the block of the member in hand; NULL once it is gone */
+	ol_tar_dialect dialect; /* of it */
+	char flag;              /* its type's letter */
+	char long_name[257];    /* with its prefix */
+	int (*watcher)(void *ctx, const ol_tar_member *member, ol_error *err); /* or NULL */
+	void *watcher_ctx;
+	/* for the watcher alone: the extended header before it was taken apart, the names before
+	 * they were cleaned */
+	ol_buf raw_pax;
+	ol_view raw_name, raw_target;
 };
 
 /* Where size bytes of data end, a block begins that many bytes later. */
