@@ -28,6 +28,11 @@ int ol_erofs_complete(ol_store *store, const ol_layer_info *layer, const ol_laye
  * OL_EUNSUPPORTED: this kernel cannot, and why. */
 int ol_erofs_mount(int index_fd, const int *tar_fds, size_t count, int *out, ol_error *err);
 int ol_erofs_probe(ol_store *store, ol_error *err);
+/* What probes mount: files without a name, an index of one file over a tar of one block; and
+ * whether the mount shows the tar's bytes. */
+#define OL_EROFS_PROBE_BYTES 512
+int ol_erofs_probe_make(int dir_fd, int *index_fd, int *tar_fd, ol_error *err);
+int ol_erofs_probe_read(int mount_fd, ol_error *err);
 int ol_erofs_lower(ol_store *store, const ol_layer_info *layer, int *fd, ol_error *err);
 
 /* The layer's index in the store, opened and read. index_fd may be NULL; else it becomes the

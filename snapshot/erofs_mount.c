@@ -238,7 +238,7 @@ int ol_erofs_lower(ol_store *store, const ol_layer_info *layer, int *fd, ol_erro
 #define PROBE_TEXT "orlop"
 
 /* A tar of one block and an index with one file that is its first bytes. */
-static int make_probe(int dir_fd, int *index_fd, int *tar_fd, ol_error *err)
+int ol_erofs_probe_make(int dir_fd, int *index_fd, int *tar_fd, ol_error *err)
 {
 	const ol_tar_entry file = { .type = OL_TAR_FILE,
 		.name = PROBE_NAME,
@@ -246,9 +246,9 @@ static int make_probe(int dir_fd, int *index_fd, int *tar_fd, ol_error *err)
 		.mode = 0444,
 		.size = strlen(PROBE_TEXT),
 		.data_size = strlen(PROBE_TEXT) };
-	const ol_erofs_device tar = { .bytes = OL_EROFS_BLOCK };
+	const ol_erofs_device tar = { .bytes = OL_EROFS_PROBE_BYTES };
 	ol_auto(ol_erofs_writer_free) ol_erofs_writer *writer = NULL;
-	char block[OL_EROFS_BLOCK] = PROBE_TEXT;
+	char block[OL_EROFS_PROBE_BYTES] = PROBE_TEXT;
 	ol_erofs_written written;
 	int rc = ol_temp_open(dir_fd, index_fd, err);
 
@@ -264,7 +264,7 @@ static int make_probe(int dir_fd, int *index_fd, int *tar_fd, ol_error *err)
 	return rc < 0 ? rc : ol_erofs_writer_finish(writer, &tar, 1, &written, err);
 }
 
-static int read_probe(int mount_fd, ol_error *err)
+int ol_erofs_probe_read(int mount_fd, ol_error *err)
 {
 	ol_autofd int fd = openat(mount_fd, PROBE_NAME, O_RDONLY | O_CLOEXEC);
 	char text[sizeof PROBE_TEXT] = "";
@@ -300,7 +300,7 @@ int ol_erofs_probe(ol_store *store, ol_error *err)
 {
 	ol_autofd int index_fd = -1, tar_fd = -1, mount_fd = -1;
 	ol_error refusal = { 0 };
-	int rc = make_probe(ol_store_root_fd(store), &index_fd, &tar_fd, err);
+	int rc = ol_erofs_probe_make(ol_store_root_fd(store), &index_fd, &tar_fd, err);
 
 	if (rc < 0)
 		return ol_wrap(err, rc, "trying EROFS");
@@ -311,5 +311,5 @@ int ol_erofs_probe(ol_store *store, ol_error *err)
 				? "EROFS cannot be mounted in a user namespace"
 				: refusal_means(refusal.sys),
 			refusal.text);
-	return read_probe(mount_fd, err);
+	return ol_erofs_probe_read(mount_fd, err);
 }

@@ -23,38 +23,59 @@ typedef struct ol_engine ol_engine; /* embeds as first member; made by a row */
 typedef struct ol_engine_layer {
 	ol_digest diff_id;
 	int payload_fd; /* lent; opened before it was watched, so writing by it raises no event */
-	ol_lazy_state *state; /* lent */
-	uint64_t handle;      /* the engine's own */
+	uint64_t payload_bytes;
+	ol_lazy_state *state; /* lent; NULL: nothing is there, ever (a probe's) */
 } ol_engine_layer;
 
-/* Somebody waits for bytes start..end-1. */
+/* Somebody waits for bytes start..end-1, which lie in the payload. */
 typedef struct ol_engine_ask {
 	ol_engine_layer *layer;
 	uint64_t start, end;
 	uint64_t handle; /* the engine's own: who waits */
 } ol_engine_ask;
 
+/* Descriptors that keep readers waiting while they are open somewhere, whoever dies: what another
+ * process needs to go on in an engine's place. */
+#define OL_ENGINE_FDS_MAX 2
+typedef struct ol_engine_fds {
+	int fds[OL_ENGINE_FDS_MAX];
+	size_t count;
+} ol_engine_fds;
+
 typedef struct ol_lazy_engine {
 	const char *name;
+	/* Whether payloads that are whole still need it while they are mounted (fuse). */
+	bool stays;
+	/* Whether what is not there reads as zeros once the engine is gone (fanotify), or as an
+	 * error (fuse). */
+	bool leaves_zeros;
 	/* Does it work here? Tries it out on files in dir_fd, with an EROFS mount. OL_EUNSUPPORTED
 	 * says why not. */
 	int (*probe)(int dir_fd, ol_error *err);
-	/* run_fd: where a FUSE file system may be mounted, as "fuse". */
-	int (*open)(int run_fd, ol_engine **out, ol_error *err);
+	int (*open)(ol_engine **out, ol_error *err);
+	/* Goes on in the place of an engine whose process died; takes the descriptors. Asks that
+	 * were open are answered by their handles, and watch() is called for each of its layers. */
+	int (*adopt)(const ol_engine_fds *fds, ol_engine **out, ol_error *err);
+	/* Lent. */
+	ol_engine_fds (*fds)(const ol_engine *engine);
 	int (*poll_fd)(const ol_engine *engine); /* readable: next() has something */
-	/* From now on reads of what is not there come as asks. *device_fd: what EROFS is mounted
-	 * over, opened after that; the caller's. */
-	int (*watch)(ol_engine *engine, ol_engine_layer *layer, int *device_fd, ol_error *err);
+	/* From now on reads of what is not there come as asks. */
+	int (*watch)(ol_engine *engine, ol_engine_layer *layer, ol_error *err);
+	/* What EROFS is mounted over; the caller's. */
+	int (*device)(ol_engine *engine, ol_engine_layer *layer, int *out, ol_error *err);
+	/* Does anybody have a device of it open, a mount say? When in doubt: yes. */
+	bool (*in_use)(ol_engine *engine, const ol_engine_layer *layer);
 	/* No more asks come; those open are to be answered before. fanotify: everything is there,
-	 * or nothing is mounted. */
+	 * or nobody has it open. */
 	int (*unwatch)(ol_engine *engine, ol_engine_layer *layer, ol_error *err);
 	/* 1: out holds an ask; 0: none now. Asks for blocks that are there are answered inside. */
 	int (*next)(ol_engine *engine, ol_engine_ask *out, ol_error *err);
 	/* sys 0: the bytes are there. Else the reader gets EIO (never zeros); a later read asks
-	 * again. */
+	 * again. A reader that does not wait any more is fine. */
 	int (*answer)(ol_engine *engine, const ol_engine_ask *ask, int sys, ol_error *err);
-	/* Whether payloads that are whole still need it while they are mounted (fuse). */
-	bool stays;
+	/* Asks that the process before this one read and told nobody of end with an error, which
+	 * makes the kernel ask again. After those known were answered. */
+	void (*sweep)(ol_engine *engine);
 	void (*close)(ol_engine *engine);
 } ol_lazy_engine;
 

@@ -1,0 +1,1 @@
+orlop_test(lazy_engine orlop_snapshot)
