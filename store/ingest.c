@@ -35,6 +35,7 @@ static ol_ingest *ingest_new(ol_store *store, const ol_ingest_options *options)
 	ingest->store = store;
 	ingest->digest = options->digest;
 	ingest->size = options->size;
+	ingest->any_boot = options->any_boot;
 	ingest->dir_fd = ingest->lock_fd = ingest->data_fd = ingest->map_fd = -1;
 	(void)snprintf(ingest->folder, sizeof ingest->folder, "%s-%.128s",
 		ol_algorithm_name(options->digest.algorithm), ol_digest_hex(&options->digest).text);
@@ -42,6 +43,7 @@ static ol_ingest *ingest_new(ol_store *store, const ol_ingest_options *options)
 	(void)pthread_condattr_init(&attributes);
 	(void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
 	(void)pthread_cond_init(&ingest->grown, &attributes);
+	(void)pthread_cond_init(&ingest->came, &attributes);
 	(void)pthread_condattr_destroy(&attributes);
 	return ingest;
 }
@@ -66,6 +68,7 @@ static void ingest_free(ol_ingest *ingest)
 	close_fd(&ingest->lock_fd);
 	close_fd(&ingest->dir_fd);
 	(void)pthread_cond_destroy(&ingest->grown);
+	(void)pthread_cond_destroy(&ingest->came);
 	(void)pthread_mutex_destroy(&ingest->lock);
 	free(ingest);
 }

@@ -3,8 +3,11 @@
 /*
  * An ingest is data being received: ingest/<digest>/ with the bytes so far, the map of which ranges
  * are there, and a lock. It survives kill -9 (at most 4 MiB a connection are fetched again) and a
- * later process resumes it. One process at a time holds an ingest; threads of one process share it
- * by waiting just as others do.
+ * later process resumes it. One process at a time holds an ingest; who opens it in the same process
+ * waits just as others do.
+ *
+ * Threads of the process that holds it share it as they like: one reads the contiguous prefix while
+ * others write and read anywhere.
  *
  * Life: open → write*, in any order, from any thread | read the contiguous prefix, from another
  * thread → commit (the bytes become a blob) | drop (the bytes were only a means) | close (keep for
@@ -28,6 +31,9 @@ typedef struct ol_ingest_options {
 	const ol_cancel *cancel;
 	const ol_listener *listener;
 	unsigned layer; /* for events */
+	/* Keeps also what another boot wrote, which may not have reached the disk: for who verifies
+	 * each piece before use (ol_ingest_forget) or all of it at the end, as pull does. */
+	bool any_boot;
 	bool (*done)(void *ctx);
 	void *ctx;
 } ol_ingest_options;
@@ -40,13 +46,23 @@ int ol_ingest_open(
 void ol_ingest_close(ol_ingest *ingest);
 OL_DEFINE_AUTO(ol_ingest, ol_ingest_close)
 
-/* Thread-safe; ranges may come in any order but must not be written twice at once. OL_ECORRUPT:
- * more than size was promised. */
+/* Thread-safe; ranges may come in any order. What two write at once is that of either, byte by
+ * byte: harmless if both have the right ones. OL_ECORRUPT: more than size was promised. */
 int ol_ingest_write(
 	ol_ingest *ingest, uint64_t offset, const void *data, size_t size, ol_error *err);
 uint64_t ol_ingest_present(const ol_ingest *ingest); /* bytes there are in all */
 /* What is missing, in order, at most count ranges. Returns how many. */
 size_t ol_ingest_missing(ol_ingest *ingest, ol_range *ranges, size_t count);
+/* Whether all bytes start..end-1 have come. */
+bool ol_ingest_has(ol_ingest *ingest, uint64_t start, uint64_t end);
+/* These bytes were wrong: they are missing again, also for a later holder, and the writer has not
+ * had its last word if that was that all had come. Who reads the prefix and has passed them has
+ * read what was wrong. Failure: they are missing for us, but a later holder may find them. */
+int ol_ingest_forget(ol_ingest *ingest, uint64_t start, uint64_t end, ol_error *err);
+/* Waits until all bytes start..end-1 have come; any number of threads. Fails with the writer's last
+ * word; OL_EUNAVAILABLE: that was OL_OK, and they are not there. OL_ECANCELED. */
+int ol_ingest_wait_range(
+	ol_ingest *ingest, uint64_t start, uint64_t end, const ol_cancel *cancel, ol_error *err);
 /* The writer's last word: everything has come, or rc and why. Wakes the reader. The first one
  * counts, until ol_ingest_reset. */
 void ol_ingest_finish(ol_ingest *ingest, int rc, const ol_error *err);

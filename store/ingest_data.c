@@ -6,8 +6,9 @@
  *	       a pending range of 1 MiB ─▶ a record of the map
  *
  * kill -9 loses what is pending: less than 1 MiB for each stream of writes, since a stream's bytes
- * form one range. Invariant 10 needs no fsync: a killed process leaves its page cache, and after
- * another boot the map is not believed at all.
+ * form one range; or, where writes jump, 4 MiB in all. Invariant 10 needs no fsync: a killed
+ *process leaves its page cache, and after another boot the map is not believed, unless by who
+ *verifies what it tells of.
  */
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -24,6 +25,8 @@
 #define READ_AHEAD_BYTES                                                                           \
 	((uint64_t)256 << 10) /* the reader sleeps until so much has come: one wake-up each */
 #define CANCEL_INTERVAL_MS 100
+/* Of small ranges together, as they come when somebody reads here and there. */
+#define PENDING_BYTES_MAX ((uint64_t)4 << 20)
 /* Past this the map is written anew with merged ranges; records past what then fits are
  * not kept. */
 #define COMPACT_BYTES (OL_RANGE_MAP_BYTES_MAX / 2)
@@ -83,11 +86,17 @@ static void flush_range(ol_ingest *ingest, const ol_range *range)
 		ol_range_set_remove(&ingest->pending, range);
 }
 
+/* With the lock held. */
+static void flush_all(ol_ingest *ingest)
+{
+	while (ingest->map_fd >= 0 && ingest->pending.count)
+		flush_range(ingest, &ingest->pending.ranges[ingest->pending.count - 1]);
+}
+
 void ol_ingest_flush(ol_ingest *ingest)
 {
 	(void)pthread_mutex_lock(&ingest->lock);
-	while (ingest->map_fd >= 0 && ingest->pending.count)
-		flush_range(ingest, &ingest->pending.ranges[ingest->pending.count - 1]);
+	flush_all(ingest);
 	(void)pthread_mutex_unlock(&ingest->lock);
 }
 
@@ -112,7 +121,8 @@ int ol_ingest_load(ol_ingest *ingest, ol_error *err)
 	/* No words for a map that is not believed: everything is then missing, and the digest
 	 * decides either way. */
 	believed = ol_ingest_peek(ingest->dir_fd, &map, NULL) == OL_OK &&
-		   map.size == ingest->size && strcmp(map.boot, ingest->store->boot) == 0 &&
+		   map.size == ingest->size &&
+		   (ingest->any_boot || strcmp(map.boot, ingest->store->boot) == 0) &&
 		   (uint64_t)st.st_size == ingest->size;
 	if (believed)
 		ingest->present = map.set;
@@ -142,8 +152,10 @@ int ol_ingest_reset(ol_ingest *ingest, ol_error *err)
 	return rc;
 }
 
-static void wake_reader(ol_ingest *ingest, bool always)
+static void wake_readers(ol_ingest *ingest, bool always)
 {
+	if (ingest->range_waiters)
+		(void)pthread_cond_broadcast(&ingest->came);
 	if (!ingest->reader_waits)
 		return;
 	if (!always && ol_range_set_prefix(&ingest->present) < ingest->reader_wants)
@@ -177,7 +189,9 @@ int ol_ingest_write(
 	range = ol_range_set_find(&ingest->pending, offset);
 	if (range->end - range->start >= RECORD_BYTES_MIN)
 		flush_range(ingest, range);
-	wake_reader(ingest, false);
+	else if (ingest->pending.present >= PENDING_BYTES_MAX)
+		flush_all(ingest);
+	wake_readers(ingest, false);
 	(void)pthread_mutex_unlock(&ingest->lock);
 	return OL_OK;
 }
@@ -203,6 +217,35 @@ size_t ol_ingest_missing(ol_ingest *ingest, ol_range *ranges, size_t count)
 	return found;
 }
 
+bool ol_ingest_has(ol_ingest *ingest, uint64_t start, uint64_t end)
+{
+	bool has;
+
+	(void)pthread_mutex_lock(&ingest->lock);
+	has = end <= ingest->size && ol_range_set_has(&ingest->present, start, end);
+	(void)pthread_mutex_unlock(&ingest->lock);
+	return has;
+}
+
+int ol_ingest_forget(ol_ingest *ingest, uint64_t start, uint64_t end, ol_error *err)
+{
+	int rc;
+
+	if (start >= end)
+		return OL_OK;
+	(void)pthread_mutex_lock(&ingest->lock);
+	ol_range_set_cut(&ingest->present, start, end);
+	if (ingest->pending.count)
+		ol_range_set_cut(&ingest->pending, start, end);
+	if (ingest->finished && ingest->rc == OL_OK)
+		ingest->finished = false;
+	ingest->forgotten++;
+	/* A map is only added to: without them it is another one. */
+	rc = write_map(ingest, err);
+	(void)pthread_mutex_unlock(&ingest->lock);
+	return rc < 0 ? ol_wrap(err, rc, "ingest/%s", ingest->folder) : OL_OK;
+}
+
 void ol_ingest_finish(ol_ingest *ingest, int rc, const ol_error *err)
 {
 	(void)pthread_mutex_lock(&ingest->lock);
@@ -214,7 +257,7 @@ void ol_ingest_finish(ol_ingest *ingest, int rc, const ol_error *err)
 		else if (rc < 0)
 			(void)ol_fail(&ingest->error, rc, "the transfer failed");
 	}
-	wake_reader(ingest, true);
+	wake_readers(ingest, true);
 	(void)pthread_mutex_unlock(&ingest->lock);
 }
 
@@ -222,11 +265,12 @@ struct reader {
 	ol_reader reader;
 	ol_ingest *ingest;       /* lent */
 	const ol_cancel *cancel; /* lent */
-	uint64_t at, limit;      /* limit: known to be there; below it no lock is needed */
+	uint64_t at, limit;      /* limit: known to be there; below it no lock is needed, unless */
+	uint64_t forgotten;      /* bytes were forgotten since */
 };
 
-/* Sleeps until the writer signals, or for as long as a cancel may go unnoticed. */
-static void sleep_on(ol_ingest *ingest, uint64_t wants)
+/* Sleeps until there is a signal, or for as long as a cancel may go unnoticed. */
+static void sleep_on(ol_ingest *ingest, pthread_cond_t *signal)
 {
 	struct timespec until;
 
@@ -234,10 +278,40 @@ static void sleep_on(ol_ingest *ingest, uint64_t wants)
 	until.tv_nsec += CANCEL_INTERVAL_MS * 1000000L;
 	until.tv_sec += until.tv_nsec / 1000000000;
 	until.tv_nsec %= 1000000000;
-	ingest->reader_waits = true;
-	ingest->reader_wants = wants;
-	(void)pthread_cond_timedwait(&ingest->grown, &ingest->lock, &until);
-	ingest->reader_waits = false;
+	(void)pthread_cond_timedwait(signal, &ingest->lock, &until);
+}
+
+/* The writer's failure, with its words. */
+static int last_word(const ol_ingest *ingest, ol_error *err)
+{
+	if (!ingest->finished || ingest->rc == OL_OK)
+		return OL_OK;
+	if (err)
+		*err = ingest->error;
+	return ingest->rc;
+}
+
+int ol_ingest_wait_range(
+	ol_ingest *ingest, uint64_t start, uint64_t end, const ol_cancel *cancel, ol_error *err)
+{
+	bool has = false;
+	int rc = OL_OK;
+
+	(void)pthread_mutex_lock(&ingest->lock);
+	ingest->range_waiters++;
+	while (rc == OL_OK && !(has = ol_range_set_has(&ingest->present, start, end)) &&
+		!ingest->finished) {
+		sleep_on(ingest, &ingest->came);
+		rc = ol_cancel_check(cancel, err);
+	}
+	ingest->range_waiters--;
+	if (rc == OL_OK && !has)
+		rc = last_word(ingest, err);
+	(void)pthread_mutex_unlock(&ingest->lock);
+	if (rc == OL_OK && !has)
+		rc = ol_fail(err, OL_EUNAVAILABLE, "the transfer ended without bytes %llu to %llu",
+			(unsigned long long)start, (unsigned long long)end);
+	return rc;
 }
 
 int ol_ingest_wait(
@@ -247,15 +321,15 @@ int ol_ingest_wait(
 
 	(void)pthread_mutex_lock(&ingest->lock);
 	while (ol_range_set_prefix(&ingest->present) < upto && !ingest->finished && rc == OL_OK) {
-		sleep_on(ingest, upto);
+		ingest->reader_waits = true;
+		ingest->reader_wants = upto;
+		sleep_on(ingest, &ingest->grown);
+		ingest->reader_waits = false;
 		rc = ol_cancel_check(cancel, err);
 	}
 	*have = ol_range_set_prefix(&ingest->present);
-	if (rc == OL_OK && ingest->finished && ingest->rc < 0) {
-		rc = ingest->rc;
-		if (err)
-			*err = ingest->error;
-	}
+	if (rc == OL_OK)
+		rc = last_word(ingest, err);
 	(void)pthread_mutex_unlock(&ingest->lock);
 	return rc;
 }
@@ -282,7 +356,8 @@ static int read_some(ol_reader *reader, void *data, size_t size, size_t *got, ol
 	*got = 0;
 	if (self->at == self->ingest->size || size == 0)
 		return OL_OK;
-	if (self->at >= self->limit) {
+	if (self->at >= self->limit || self->forgotten != self->ingest->forgotten) {
+		self->forgotten = self->ingest->forgotten;
 		rc = wait_for_more(self, err);
 		if (rc < 0)
 			return rc;

@@ -15,10 +15,14 @@ struct ol_ingest {
 
 	pthread_mutex_t lock; /* guards all below */
 	pthread_cond_t grown; /* the reader waits here */
-	ol_range_set present; /* what is in `data` */
-	ol_range_set pending; /* of that, what `map` does not say yet */
+	pthread_cond_t came;  /* who waits for a range waits here */
+	unsigned range_waiters;
+	_Atomic uint64_t forgotten; /* how often bytes were forgotten: the reader looks again */
+	ol_range_set present;       /* what is in `data` */
+	ol_range_set pending;       /* of that, what `map` does not say yet */
 	int map_fd;
 	uint64_t map_bytes;
+	bool any_boot; /* what another boot wrote was kept */
 	bool reader_waits;
 	uint64_t reader_wants; /* wake it when the prefix reaches this */
 	bool finished;

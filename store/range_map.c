@@ -78,6 +78,40 @@ void ol_range_set_remove(ol_range_set *set, const ol_range *range)
 	set->count--;
 }
 
+static void insert(ol_range_set *set, size_t at, ol_range range)
+{
+	OL_GROW(set->ranges, set->count, set->cap);
+	move(set, at, at + 1);
+	set->ranges[at] = range;
+	set->count++;
+}
+
+void ol_range_set_cut(ol_range_set *set, uint64_t start, uint64_t end)
+{
+	assert(start < end);
+	for (size_t i = lower_bound(set, start + 1);
+		i < set->count && set->ranges[i].start < end;) {
+		const ol_range old = set->ranges[i];
+
+		ol_range_set_remove(set, &set->ranges[i]);
+		if (old.start < start) {
+			insert(set, i++, (ol_range){ old.start, start });
+			set->present += start - old.start;
+		}
+		if (old.end > end) {
+			insert(set, i++, (ol_range){ end, old.end });
+			set->present += old.end - end;
+		}
+	}
+}
+
+bool ol_range_set_has(const ol_range_set *set, uint64_t start, uint64_t end)
+{
+	const ol_range *range = start < end ? ol_range_set_find(set, start) : NULL;
+
+	return start >= end || (range && range->end >= end);
+}
+
 uint64_t ol_range_set_prefix(const ol_range_set *set)
 {
 	return set->count && set->ranges[0].start == 0 ? set->ranges[0].end : 0;

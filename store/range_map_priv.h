@@ -38,6 +38,10 @@ void ol_range_set_add(ol_range_set *set, uint64_t start, uint64_t end);
 const ol_range *ol_range_set_find(const ol_range_set *set, uint64_t at);
 /* Takes out a whole range, as ol_range_set_find gave it. */
 void ol_range_set_remove(ol_range_set *set, const ol_range *range);
+/* Takes out what lies in start..end-1; start < end. */
+void ol_range_set_cut(ol_range_set *set, uint64_t start, uint64_t end);
+/* Whether all of start..end-1 is in it. */
+bool ol_range_set_has(const ol_range_set *set, uint64_t start, uint64_t end);
 /* Bytes from 0 on without a gap. */
 uint64_t ol_range_set_prefix(const ol_range_set *set);
 /* What is missing below size, in order, at most count ranges. Returns how many. */

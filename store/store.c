@@ -35,7 +35,8 @@
  *  9. An ingest belongs to who holds the flock on its `lock` file, and that file is still the one
  *     of that name.
  * 10. A range in an ingest's map was written to `data` before the map said so, during the boot the
- *     map names.
+ *     map names; or during an earlier one, if who opened it since then asked for that, and verifies
+ *     what it uses. Either way the digest of the whole decides before it becomes a blob.
  */
 #include <fcntl.h>
 #include <limits.h>

@@ -2,8 +2,9 @@
 #include <signal.h>
 #include <stdatomic.h>
 
+#include "base/cancel.h"
 #include "base/clock.h"
-#include "store/ingest.h"
+#include "store/ingest_priv.h"
 #include "tests/store_box.h"
 
 #define MIB ((size_t)1 << 20)
@@ -518,9 +519,222 @@ static void killed_at_any_step_it_can_be_done_again(void **state)
 	free(bytes);
 }
 
+static ol_ingest *open_any_boot(ol_store *store, const unsigned char *bytes, size_t size)
+{
+	const ol_ingest_options options = {
+		.digest = ol_digest_of(OL_SHA256, bytes, size),
+		.size = size,
+		.any_boot = true,
+	};
+	ol_ingest *ingest = NULL;
+	ol_error err = { 0 };
+
+	CHECK_INT(err.text, OL_OK, ol_ingest_open(store, &options, &ingest, &err));
+	return ingest;
+}
+
+/* Who verifies what he uses need not fetch again after a reboot. */
+static void another_boots_bytes_are_kept_for_who_asks(void **state)
+{
+	store_box *box = *state;
+	unsigned char *bytes = make_bytes(MIB);
+	ol_ingest *ingest = must_open(box->store, bytes, MIB);
+
+	CHECK_INT("write", OL_OK, ol_ingest_write(ingest, 500, bytes + 500, 1000, NULL));
+	ol_ingest_close(ingest);
+	box_boot(box, "boot-2");
+	ingest = open_any_boot(box->store, bytes, MIB);
+	CHECK_INT("has", true, ol_ingest_has(ingest, 500, 1500));
+	CHECK_INT("has more", false, ol_ingest_has(ingest, 500, 1501));
+	CHECK_INT("past the end", false, ol_ingest_has(ingest, MIB, MIB + 1));
+	ol_ingest_close(ingest);
+	box_boot(box, "boot-3");
+	ingest = must_open(box->store, bytes, MIB);
+	CHECK_INT("for others it is gone", 0, (long long)ol_ingest_present(ingest));
+	ol_ingest_close(ingest);
+	free(bytes);
+}
+
+static void what_is_forgotten_is_missing_for_the_next_holder_too(void **state)
+{
+	store_box *box = *state;
+	unsigned char *bytes = make_bytes(3 * MIB);
+	ol_ingest *ingest = must_open(box->store, bytes, 3 * MIB);
+
+	CHECK_INT("write", OL_OK, ol_ingest_write(ingest, 0, bytes, 3 * MIB, NULL));
+	CHECK_INT("nothing", OL_OK, ol_ingest_forget(ingest, 7, 7, NULL));
+	CHECK_INT("forget", OL_OK, ol_ingest_forget(ingest, MIB, MIB + 1000, NULL));
+	for (int pass = 0; pass < 2; pass++) {
+		ol_range missing[2];
+
+		CHECK_INT("missing", 1, (long long)ol_ingest_missing(ingest, missing, 2));
+		CHECK_INT("from", MIB, (long long)missing[0].start);
+		CHECK_INT("to", MIB + 1000, (long long)missing[0].end);
+		ol_ingest_close(ingest);
+		ingest = must_open(box->store, bytes, 3 * MIB);
+	}
+	CHECK_INT("again", OL_OK, ol_ingest_write(ingest, MIB, bytes + MIB, 1000, NULL));
+	CHECK_INT("commit", OL_OK, ol_ingest_commit(ingest, NULL));
+	free(bytes);
+}
+
+/* kill -9 loses little, also when what comes is small and everywhere. */
+static void scattered_bytes_are_noted(void **state)
+{
+	store_box *box = *state;
+	unsigned char *bytes = make_bytes(16 * MIB);
+	ol_ingest *ingest = must_open(box->store, bytes, 16 * MIB);
+	ol_range_map map = { 0 };
+
+	for (size_t at = 0; at < 16 * MIB; at += MIB)
+		CHECK_INT("write", OL_OK, ol_ingest_write(ingest, at, bytes + at, MIB / 2, NULL));
+	CHECK_INT("map", OL_OK, ol_ingest_peek(ol_ingest_dir_fd(ingest), &map, NULL));
+	assert_true(map.set.present >= 4 * MIB);
+	ol_range_set_done(&map.set);
+	ol_ingest_close(ingest);
+	free(bytes);
+}
+
+struct waiter {
+	ol_ingest *ingest;
+	uint64_t start, end;
+	int rc;
+};
+
+static void *wait_for_range(void *ctx)
+{
+	struct waiter *waiter = ctx;
+
+	waiter->rc = ol_ingest_wait_range(waiter->ingest, waiter->start, waiter->end, NULL, NULL);
+	return NULL;
+}
+
+static void many_wait_for_their_ranges(void **state)
+{
+	store_box *box = *state;
+	unsigned char *bytes = make_bytes(MIB);
+	ol_ingest *ingest = must_open(box->store, bytes, MIB);
+	struct waiter waiters[] = { { ingest, 0, 10, 1 }, { ingest, 500, 600, 1 },
+		{ ingest, 500, 700, 1 }, { ingest, 1000, MIB, 1 } };
+	pthread_t threads[4];
+
+	for (size_t i = 0; i < 4; i++)
+		assert_int_equal(0, pthread_create(&threads[i], NULL, wait_for_range, &waiters[i]));
+	CHECK_INT("write", OL_OK, ol_ingest_write(ingest, 500, bytes + 500, 300, NULL));
+	assert_int_equal(0, pthread_join(threads[1], NULL));
+	assert_int_equal(0, pthread_join(threads[2], NULL));
+	CHECK_INT("write", OL_OK, ol_ingest_write(ingest, 0, bytes, 500, NULL));
+	assert_int_equal(0, pthread_join(threads[0], NULL));
+	ol_ingest_finish(ingest, OL_EAUTH, NULL);
+	assert_int_equal(0, pthread_join(threads[3], NULL));
+	CHECK_INT("first", OL_OK, waiters[0].rc);
+	CHECK_INT("second", OL_OK, waiters[1].rc);
+	CHECK_INT("third", OL_OK, waiters[2].rc);
+	CHECK_INT("what never came", OL_EAUTH, waiters[3].rc);
+	CHECK_INT("what had come before", OL_OK, ol_ingest_wait_range(ingest, 0, 800, NULL, NULL));
+	ol_ingest_close(ingest);
+	free(bytes);
+}
+
+static void a_wait_ends_at_cancel_and_at_the_last_word(void **state)
+{
+	store_box *box = *state;
+	unsigned char *bytes = make_bytes(MIB);
+	ol_ingest *ingest = must_open(box->store, bytes, MIB);
+	ol_auto(ol_cancel_free) ol_cancel *cancel = ol_cancel_new();
+
+	ol_cancel_fire(cancel);
+	CHECK_INT("cancel", OL_ECANCELED, ol_ingest_wait_range(ingest, 0, 1, cancel, NULL));
+	ol_ingest_finish(ingest, OL_OK, NULL);
+	CHECK_INT("the end", OL_EUNAVAILABLE, ol_ingest_wait_range(ingest, 0, 1, NULL, NULL));
+	/* That all had come is no longer so. */
+	CHECK_INT("forget", OL_OK, ol_ingest_forget(ingest, 0, 1, NULL));
+	CHECK_INT("waits again", OL_ECANCELED, ol_ingest_wait_range(ingest, 0, 1, cancel, NULL));
+	ol_ingest_close(ingest);
+	free(bytes);
+}
+
+#define SHARED_BYTES (4 * MIB)
+#define SHARED_PART  ((size_t)64 << 10)
+
+struct shared {
+	ol_ingest *ingest;
+	const unsigned char *bytes;
+	unsigned seed;
+};
+
+/* Writes parts in an order of its own, some of which others write as well, and reads back. */
+static void *fill_parts(void *ctx)
+{
+	struct shared *shared = ctx;
+	ol_source *source = ol_ingest_source(shared->ingest);
+	const size_t parts = SHARED_BYTES / SHARED_PART;
+	unsigned char back[100];
+	void *wrong = NULL;
+
+	for (size_t i = 0; i < parts; i++) {
+		const size_t at = (i * 37 + shared->seed) % parts * SHARED_PART;
+
+		if (!ol_ingest_has(shared->ingest, at, at + SHARED_PART) &&
+			ol_ingest_write(shared->ingest, at, shared->bytes + at, SHARED_PART, NULL) <
+				0)
+			wrong = ctx;
+		if (ol_source_read_at(source, at + 5, back, sizeof back, NULL) < 0 ||
+			memcmp(back, shared->bytes + at + 5, sizeof back) != 0)
+			wrong = ctx;
+		if (i % 16 == shared->seed % 16 &&
+			(ol_ingest_forget(shared->ingest, at, at + 10, NULL) < 0 ||
+				ol_ingest_write(shared->ingest, at, shared->bytes + at, 10, NULL) <
+					0))
+			wrong = ctx;
+	}
+	ol_source_close(source);
+	return wrong;
+}
+
+static void a_reader_goes_on_beside_random_fills(void **state)
+{
+	store_box *box = *state;
+	unsigned char *bytes = make_bytes(SHARED_BYTES), *got = malloc(SHARED_BYTES);
+	ol_ingest *ingest = must_open(box->store, bytes, SHARED_BYTES);
+	struct shared shared[3];
+	ol_reader *reader = ol_ingest_reader(ingest, NULL);
+	pthread_t threads[3];
+	size_t at = 0, n = 1;
+
+	assert_non_null(got);
+	for (unsigned i = 0; i < 3; i++) {
+		shared[i] = (struct shared){ ingest, bytes, i * 23 };
+		assert_int_equal(0, pthread_create(&threads[i], NULL, fill_parts, &shared[i]));
+	}
+	while (n > 0) {
+		CHECK_INT("read", OL_OK,
+			ol_reader_read(reader, got + at, SHARED_BYTES - at, &n, NULL));
+		at += n;
+	}
+	CHECK_INT("all", SHARED_BYTES, (long long)at);
+	assert_memory_equal(bytes, got, SHARED_BYTES);
+	for (size_t i = 0; i < 3; i++) {
+		void *wrong = NULL;
+
+		assert_int_equal(0, pthread_join(threads[i], &wrong));
+		assert_null(wrong);
+	}
+	ol_reader_close(reader);
+	CHECK_INT("commit", OL_OK, ol_ingest_commit(ingest, NULL));
+	free(bytes);
+	free(got);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		BOX_TEST(another_boots_bytes_are_kept_for_who_asks),
+		BOX_TEST(what_is_forgotten_is_missing_for_the_next_holder_too),
+		BOX_TEST(scattered_bytes_are_noted),
+		BOX_TEST(many_wait_for_their_ranges),
+		BOX_TEST(a_wait_ends_at_cancel_and_at_the_last_word),
+		BOX_TEST(a_reader_goes_on_beside_random_fills),
 		BOX_TEST(what_was_received_becomes_a_blob),
 		BOX_TEST(more_than_promised_and_less_than_all_are_refused),
 		BOX_TEST(an_empty_ingest_is_complete),

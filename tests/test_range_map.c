@@ -154,11 +154,49 @@ static void bounds_come_first(void **state)
 	free(bytes);
 }
 
+static void what_is_cut_is_missing(void **state)
+{
+	static const struct {
+		const char *label;
+		ol_range cut;
+		uint64_t present;
+		size_t count;
+		bool has_10_20, has_30_40;
+	} cases[] = {
+		{ "a gap", { 20, 30 }, 20, 2, true, true },
+		{ "a whole one", { 10, 20 }, 10, 1, false, true },
+		{ "the middle of one", { 14, 16 }, 18, 3, false, true },
+		{ "an end", { 15, 25 }, 15, 2, false, true },
+		{ "a beginning", { 25, 35 }, 15, 2, true, false },
+		{ "an end and a beginning", { 19, 31 }, 18, 2, false, false },
+		{ "all", { 0, 100 }, 0, 0, false, false },
+		{ "one byte", { 39, 40 }, 19, 2, true, false },
+		{ "behind all", { 40, 50 }, 20, 2, true, true },
+	};
+
+	(void)state;
+	OL_EACH (cases, c) {
+		ol_range_set set = { 0 };
+
+		ol_range_set_add(&set, 10, 20);
+		ol_range_set_add(&set, 30, 40);
+		ol_range_set_cut(&set, c->cut.start, c->cut.end);
+		CHECK_INT(c->label, (long long)c->present, (long long)set.present);
+		CHECK_INT(c->label, (long long)c->count, (long long)set.count);
+		CHECK_INT(c->label, c->has_10_20, ol_range_set_has(&set, 10, 20));
+		CHECK_INT(c->label, c->has_30_40, ol_range_set_has(&set, 30, 40));
+		CHECK_INT(c->label, false, ol_range_set_has(&set, 10, 40));
+		CHECK_INT(c->label, true, ol_range_set_has(&set, 50, 50));
+		ol_range_set_done(&set);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(ranges_merge_and_leave_gaps),
 		cmocka_unit_test(find_and_remove_take_whole_ranges),
+		cmocka_unit_test(what_is_cut_is_missing),
 		cmocka_unit_test(a_map_is_believed_whole_or_not_at_all),
 		cmocka_unit_test(records_that_check_but_make_no_sense_are_refused),
 		cmocka_unit_test(a_record_belongs_to_its_place),
