@@ -32,7 +32,10 @@
 #define OL_REDIRECTS_MAX        10
 #define OL_TAGS_MAX             1000000 /* of one repository: all is listed, nothing kept */
 #define OL_TAG_PAGES_MAX        100000
-#define OL_RETRY_AFTER_MAX_MS   ((uint64_t)300 * 1000) /* longer waits are the user's decision */
+/* Of one image: signatures of every build and scan of it, at some 400 bytes each. */
+#define OL_REFERRERS_BYTES_MAX ((size_t)16 << 20)
+#define OL_REFERRER_PAGES_MAX  200
+#define OL_RETRY_AFTER_MAX_MS  ((uint64_t)300 * 1000) /* longer waits are the user's decision */
 
 /* Configuration files of other tools. */
 #define OL_CONFIG_FILE_BYTES_MAX ((size_t)4 << 20)
@@ -92,6 +95,8 @@
 #define OL_TOC_BYTES_MAX  ((size_t)150 << 20)
 #define OL_TOC_CHUNKS_MAX ((uint64_t)32 << 20) /* of a layer: 64 KiB each at the layer's bound */
 #define OL_ZTOC_SPANS_MAX (OL_TOC_BYTES_MAX / 32785) /* as many checkpoints as fit */
+/* What we wrote ourselves of where a lazy layer comes from: a reference, some paths. */
+#define OL_LAZY_SOURCE_BYTES_MAX ((size_t)64 << 10)
 #define OL_TOC_STRING_MAX                                                                          \
 	((size_t)128 << 10) /* one string: an xattr of 60 KiB in base64, a path escaped */
 /* A seek table. A table of contents of its largest size has room for 1.5 million chunks, each with

@@ -11,8 +11,7 @@
 #include "manifest/document.h"
 #include "manifest/json.h"
 
-/* distribution-spec "Referrers Tag Schema": a tag in place of the API. */
-static void referrers_tag(const ol_digest *subject, char tag[OL_TAG_MAX + 1])
+void ol_referrers_tag(const ol_digest *subject, char tag[OL_TAG_MAX + 1])
 {
 	(void)snprintf(tag, OL_TAG_MAX + 1, "%s-%.64s", ol_algorithm_name(subject->algorithm),
 		ol_digest_hex(subject).text);
@@ -141,7 +140,7 @@ static int add_referrer(ol_registry *registry, const ol_ref *ref, const ol_manif
 	int rc;
 
 	tagged.digest = (ol_digest){ 0 };
-	referrers_tag(&document->subject.digest, tagged.tag);
+	ol_referrers_tag(&document->subject.digest, tagged.tag);
 	rc = get_referrers(registry, &tagged, &index, err);
 	if (rc < 0)
 		return ol_wrap(err, rc, "referrers tag %s", tagged.tag);
@@ -251,8 +250,8 @@ static int take_tags(const ol_reply *reply, int (*call)(void *ctx, const char *t
 	return OL_OK;
 }
 
-/* Where the next page is: *url (owned), or NULL after the last. */
-static int next_page(const ol_ask *ask, const ol_reply *reply, char **url, ol_error *err)
+int ol_reply_next_page(
+	const ol_ask *ask, const ol_reply *reply, const char *what, char **url, ol_error *err)
 {
 	ol_autofree char *base = ol_host_base(ask->host);
 	ol_autofree char *here = ask->url ? ol_strdup(ask->url) : ol_text("%s%s", base, ask->path);
@@ -274,7 +273,7 @@ static int next_page(const ol_ask *ask, const ol_reply *reply, char **url, ol_er
 		rc = ol_fail(err, OL_EINVAL, "somewhere else");
 	}
 	if (rc < 0)
-		return ol_wrap(err, OL_EUNAVAILABLE, "the list of tags goes on");
+		return ol_wrap(err, OL_EUNAVAILABLE, "%s goes on", what);
 	free(*url);
 	*url = next;
 	return OL_OK;
@@ -311,7 +310,7 @@ int ol_registry_list_tags(ol_registry *registry, const ol_ref *ref,
 		if (rc == OL_OK)
 			rc = take_tags(&reply, call, ctx, &count, err);
 		if (rc == OL_OK)
-			rc = next_page(&ask, &reply, &url, err);
+			rc = ol_reply_next_page(&ask, &reply, "the list of tags", &url, err);
 		ol_reply_done(&reply);
 		if (!url)
 			break;
