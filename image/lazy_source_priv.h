@@ -24,8 +24,13 @@ typedef struct ol_lazy_source {
 	char *engine;
 } ol_lazy_source;
 
+/* dir_fd: the folder it lies in, or a staging folder that becomes it. Paths are made absolute:
+ * whoever reads it works elsewhere. */
 int ol_lazy_source_write(ol_store *store, int dir_fd, const ol_digest *diff_id,
 	const ol_lazy_source *source, ol_error *err);
+/* OL_ENOTFOUND: there is none. OL_ECORRUPT, OL_ELIMIT: it is not ours. */
 int ol_lazy_source_read(
 	ol_store *store, int dir_fd, const ol_digest *diff_id, ol_lazy_source *out, ol_error *err);
+/* The file's bytes alone; creds stay NULL. */
+int ol_lazy_source_parse(ol_view text, ol_lazy_source *out, ol_error *err);
 void ol_lazy_source_done(ol_lazy_source *source);
