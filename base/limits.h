@@ -108,6 +108,12 @@
 /* The file: its head, as many pieces and extents with digests of 64 bytes, its own digest. */
 #define OL_LAZY_TABLE_BYTES_MAX                                                                    \
 	(OL_LAZY_PIECES_MAX * 104 + OL_LAZY_EXTENTS_MAX * 96 + ((size_t)4 << 10))
+/* How long a reader waits for a registry before it gets EIO, where nobody said: programs that would
+ * rather fail than wait have shorter times of their own. */
+#define OL_LAZY_TIMEOUT_MS ((uint64_t)60000)
+/* A start reads some hundred ranges; one takes 100 bytes of JSON. */
+#define OL_PROFILE_RANGES_MAX ((size_t)1 << 14)
+#define OL_PROFILE_BYTES_MAX  ((size_t)4 << 20)
 
 /* Memory. The target for a pull is 64 MiB resident, whatever the image. */
 #define OL_UNPACK_BUDGET_BYTES                                                                     \
