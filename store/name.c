@@ -224,6 +224,28 @@ int ol_name_pin(ol_store *store, const ol_digest *root, bool pinned, ol_error *e
 	return rc == OL_OK ? ol_listing_commit(store, &txn, err) : rc;
 }
 
+int ol_name_relist(
+	ol_store *store, const ol_digest *root, const ol_name_listing *listed, ol_error *err)
+{
+	ol_auto_txn ol_txn txn = { 0 };
+	int64_t changes = 0;
+	int rc;
+
+	if (!ol_digest_is_set(&listed->digest) || listed->size > OL_DESCRIPTOR_BYTES_MAX ||
+		!ol_is_plain(listed->media_type, MEDIA_TYPE_BYTES_MAX))
+		return ol_fail(err, OL_EINVAL, "that cannot be listed");
+	rc = ol_txn_begin(store, false, &txn, err);
+	if (rc == OL_OK)
+		rc = ol_db_run(txn.db, err, &changes,
+			"UPDATE names SET listed = ?, listed_size = ?, listed_media_type = ? "
+			"WHERE root = ?",
+			"ditd", &listed->digest, (int64_t)listed->size, listed->media_type, root);
+	if (rc == OL_OK && changes == 0)
+		rc = ol_fail(
+			err, OL_ENOTFOUND, "there is no image %s", ol_digest_format(root).text);
+	return rc == OL_OK ? ol_listing_commit(store, &txn, err) : rc;
+}
+
 int ol_name_get(ol_store *store, const char *name, ol_name_info *out, ol_error *err)
 {
 	ol_auto_db ol_db *db = ol_db_reader(store);

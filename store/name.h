@@ -34,6 +34,15 @@ int ol_name_set(ol_store *store, const ol_name_info *info, ol_error *err);
 /* pinned and imported are true of a root: a new row has them also where another row of the root
  * has, and this sets pinned on all of them. OL_ENOTFOUND. */
 int ol_name_pin(ol_store *store, const ol_digest *root, bool pinned, ol_error *err);
+/* What index.json lists for a root from now on, in all its rows; these stay what they are.
+ * OL_EINVAL: text that is not printable ASCII or too long. OL_ENOTFOUND. */
+typedef struct ol_name_listing {
+	ol_digest digest;
+	uint64_t size;
+	const char *media_type;
+} ol_name_listing;
+int ol_name_relist(
+	ol_store *store, const ol_digest *root, const ol_name_listing *listed, ol_error *err);
 /* OL_ENOTFOUND. The strings are copied into *out and freed with ol_name_info_done. */
 int ol_name_get(ol_store *store, const char *name, ol_name_info *out, ol_error *err);
 void ol_name_info_done(ol_name_info *info);

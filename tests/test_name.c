@@ -338,6 +338,39 @@ static void a_summary_is_plain_and_bounded(void **state)
 	CHECK_INT("control", OL_EINVAL, ol_name_set(box->store, &info, NULL));
 }
 
+/* Another listing is every row's of the root; names and times stay. */
+static void a_root_is_listed_anew(void **state)
+{
+	store_box *box = *state;
+	const ol_digest root = box_digest("root"), other = box_digest("other");
+	const ol_name_listing listed = { box_digest("derived"), 7, MANIFEST };
+	ol_name_info got = { 0 };
+
+	CHECK_INT("a", OL_OK,
+		ol_name_set(box->store,
+			&(ol_name_info){
+				.name = "a", .root = root, .media_type = MANIFEST, .created = 5 },
+			NULL));
+	CHECK_INT("b", OL_OK,
+		ol_name_set(box->store,
+			&(ol_name_info){ .name = "b", .root = other, .media_type = MANIFEST },
+			NULL));
+	CHECK_INT("relist", OL_OK, ol_name_relist(box->store, &root, &listed, NULL));
+	CHECK_INT("get", OL_OK, ol_name_get(box->store, "a", &got, NULL));
+	assert_true(ol_digest_eq(&listed.digest, &got.listed));
+	CHECK_INT("size", 7, (long long)got.listed_size);
+	CHECK_INT("created", 5, got.created);
+	ol_name_info_done(&got);
+	CHECK_INT("get", OL_OK, ol_name_get(box->store, "b", &got, NULL));
+	assert_false(ol_digest_eq(&listed.digest, &got.listed));
+	ol_name_info_done(&got);
+	CHECK_INT(
+		"nobody", OL_ENOTFOUND, ol_name_relist(box->store, &listed.digest, &listed, NULL));
+	CHECK_INT("no type", OL_EINVAL,
+		ol_name_relist(
+			box->store, &root, &(ol_name_listing){ listed.digest, 7, "a\nb" }, NULL));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -351,6 +384,7 @@ int main(void)
 		BOX_TEST(killed_at_any_step_names_are_whole),
 		BOX_TEST(what_is_true_of_a_root_is_true_of_all_its_names),
 		BOX_TEST(a_summary_is_plain_and_bounded),
+		BOX_TEST(a_root_is_listed_anew),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
