@@ -8,17 +8,24 @@
 #include "base/alloc.h"
 #include "image/incoming_priv.h"
 #include "store/ingest.h"
+#include "store/lazy.h"
 
 struct chain {
 	ol_incoming *incoming;
 	ol_digest id;
+	const ol_layer_info *layer; /* lent: what it is made of */
 };
 
+/* One that was made of a lazy layer is made anew once that is whole. */
 static bool is_there(void *ctx)
 {
-	struct chain *chain = ctx;
+	const struct chain *chain = ctx;
+	ol_layer_info info;
 
-	return ol_layer_exists(chain->incoming->session->store, &chain->id, true);
+	return ol_layer_get(chain->incoming->session->store, &chain->id, true, &info, NULL) ==
+		       OL_OK &&
+	       (strcmp(info.driver, OL_LAZY_DRIVER) != 0 ||
+		       strcmp(chain->layer->driver, OL_LAZY_DRIVER) == 0);
 }
 
 static int complete(struct chain *chain, const ol_layer_info *layer, const ol_layer_info *lowers,
@@ -59,6 +66,7 @@ static int make_chain(struct chain *chain, const ol_layer_info *layer, const ol_
 	ol_ingest *ingest = NULL;
 	int rc;
 
+	chain->layer = layer;
 	if (is_there(chain))
 		return OL_OK;
 	rc = ol_ingest_open(session->store, &options, &ingest, err);

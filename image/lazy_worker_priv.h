@@ -1,0 +1,186 @@
+#pragma once
+
+/*
+ * The worker: fills lazy layers, those that are asked for and then the rest. It may be killed at
+ * any moment: all it knows is found again in rows, ingests, sources and states.
+ *
+ *	holder ─▶ link ─▶ queue ─▶ a few threads ─▶ filler ─┐               lazy_worker.c
+ *	                                                    ├─▶ lazy_fetch.c ─▶ registry ─▶ ingest
+ *	rows of driver "lazy" ─▶ background ─▶ slices ──────┘        lazy_background.c      │
+ *	                              row and tar ◀─ lazy_complete.c ◀─ ol_unpack ◀─────────┘
+ *
+ * A job is one lazy layer (lazy_job.c). Jobs live as long as the worker: what ends is their
+ * opening. Locks: `serving` of a job before the worker's `lock`; neither is held while a registry
+ * is asked, but for `serving` as a reader.
+ */
+#include <pthread.h>
+
+#include "fetch/registry.h"
+#include "image/lazy_flight_priv.h"
+#include "image/lazy_gate_priv.h"
+#include "image/lazy_settle_priv.h"
+#include "image/lazy_source_priv.h"
+#include "image/session_priv.h"
+#include "snapshot/lazy_fill.h"
+#include "snapshot/lazy_link.h"
+#include "snapshot/unpack.h"
+
+typedef struct ol_lazy_worker ol_lazy_worker;
+typedef struct ol_lazy_job ol_lazy_job;
+
+/* How layers of one kind of source are fetched: one handle for readers, one for the rest, so that
+ * who waits has connections of its own. Made once, lives as long as the worker. */
+typedef struct ol_lazy_remote {
+	struct ol_lazy_remote *next;
+	char *key;                        /* owned: what the handles were made with */
+	ol_registry *demand, *background; /* owned */
+} ol_lazy_remote;
+
+typedef struct ol_lazy_ask {
+	struct ol_lazy_ask *next;
+	ol_lazy_job *job;
+	uint64_t slot, start, end;
+} ol_lazy_ask;
+
+typedef struct ol_lazy_asks {
+	ol_lazy_ask *first, *last; /* owned */
+} ol_lazy_asks;
+void ol_lazy_asks_push(ol_lazy_asks *asks, ol_lazy_ask *ask);
+ol_lazy_ask *ol_lazy_asks_pop(ol_lazy_asks *asks);
+
+typedef enum ol_lazy_job_state {
+	OL_JOB_CLOSED,  /* it was not opened yet, or could not be: error says why */
+	OL_JOB_OPENING, /* a thread does; asks are parked */
+	OL_JOB_OPEN,
+	OL_JOB_WHOLE, /* it is an ordinary layer now, or its row is gone: no work is left */
+} ol_lazy_job_state;
+
+struct ol_lazy_job {
+	ol_lazy_job *next;
+	ol_lazy_worker *worker; /* lent */
+	ol_digest diff_id;
+
+	/* set by ol_lazy_job_open; fixed until the job is whole */
+	ol_layer_info info;
+	ol_lazy_source source;
+	char *name; /* owned: of image and layer, for lines of the log */
+	ol_lazy_table table;
+	int dir_fd, window_fd, index_fd; /* index_fd: of the lazy index, which payloads belong to */
+	ol_lazy_remote *remote;          /* lent */
+	ol_ingest *ingest;               /* owned; held (flock) while it is set */
+	ol_source *blob;                 /* owned */
+	ol_flight *flight;               /* owned */
+	ol_range *wanted;                /* owned; what is worth fetching first, sorted, apart */
+	size_t wanted_count;
+	ol_cancel *stop; /* owned; ends fills, e.g. when the row is gone */
+
+	/* Fills read-lock it; attaching a payload, settling it and letting it go write-lock. Guards
+	 * what follows. */
+	pthread_rwlock_t serving;
+	int payload_fd, state_fd; /* owned; -1: not mounted */
+	ol_lazy_state *state;     /* owned; NULL: never made */
+	ol_filler *filler;        /* owned; NULL: not mounted, or settled */
+	ol_lazy_settle *settle;   /* lent, while lazy_complete.c has one: reads go there */
+	bool present;             /* all of the payload is there */
+
+	/* guarded by the worker's lock */
+	ol_lazy_job_state is;
+	ol_error error;
+	bool mounted;                     /* its payload is: asks may come */
+	int new_payload_fd, new_state_fd; /* owned; given by the holder, to be attached; -1 */
+	ol_lazy_asks parked;
+	bool listed;    /* the last look at the store found its row */
+	bool unpacking; /* a thread follows its prefix */
+	bool checked;   /* prefetch was done, or there is none */
+	bool poisoned;
+	unsigned slices;        /* under way */
+	unsigned failures;      /* in a row */
+	uint64_t retry_at_ms;   /* it is left alone until then */
+	int64_t image_created;  /* of the newest image that has it */
+	ol_cancel *attempt;     /* lent: ends the unpacking under way */
+	bool passed;            /* while the best is looked for */
+	unsigned open_failures; /* in a row */
+	unsigned lies;          /* times that all bytes came and were others */
+	/* lazy_record.c: reads are written down until then; when to look whether they are */
+	uint64_t record_until_ms, record_look_ms;
+};
+
+struct ol_lazy_worker {
+	ol_session *session;         /* lent */
+	ol_lazy_link *link;          /* owned */
+	ol_cancel *stop;             /* owned */
+	ol_unpack_gate *unpack_gate; /* owned */
+
+	pthread_mutex_t lock;   /* guards what follows */
+	pthread_cond_t asked;   /* the queue has something, or it is over */
+	pthread_cond_t changed; /* anything the background looks at */
+	ol_lazy_asks queue;
+	ol_lazy_job *jobs;       /* owned */
+	ol_lazy_remote *remotes; /* owned */
+	ol_lazy_gate gate;
+	bool look;        /* the store is to be looked through */
+	bool over;        /* all threads end */
+	unsigned opening; /* threads that open jobs */
+};
+
+/* lazy_worker.c */
+/* A line for the log, with the job's name in front. */
+void ol_lazy_log(ol_lazy_worker *worker, const ol_lazy_job *job, const char *fmt, ...)
+	OL_PRINTF(3, 4);
+/* Called with the lock held. The job of a layer, made if there is none. */
+ol_lazy_job *ol_lazy_job_of(ol_lazy_worker *worker, const ol_digest *diff_id);
+/* Called with the lock held. Has a thread open or attach the job, unless one does. */
+void ol_lazy_job_start(ol_lazy_job *job);
+
+/* lazy_job.c */
+/* Reads what the job is about and takes its ingest, waiting for who has it; attaches the payload
+ * that the holder gave. OL_EEXISTS: the layer is whole already; OL_ENOTFOUND: its row is gone. */
+int ol_lazy_job_open(ol_lazy_job *job, ol_error *err);
+/* Ends the use of what open made, and drops the ingest or keeps it for later. Nobody may be in a
+ * fill or slice. */
+void ol_lazy_job_close(ol_lazy_job *job, bool drop);
+/* Lets the payload go. */
+void ol_lazy_job_detach(ol_lazy_job *job);
+void ol_lazy_job_free(ol_lazy_job *job);
+void ol_lazy_job_say(ol_lazy_job *job, ol_lazy_phase phase, const char *words);
+
+/* lazy_fetch.c */
+int ol_lazy_remote_get(
+	ol_lazy_worker *worker, const ol_lazy_source *source, ol_lazy_remote **out, ol_error *err);
+void ol_lazy_remote_free_all(ol_lazy_worker *worker);
+/* The callbacks of the job's filler. */
+ol_lazy_fetch ol_lazy_fetch_of(ol_lazy_job *job);
+/* Makes ranges (sorted, apart) be in the job's ingest. */
+int ol_lazy_fetch_get(
+	ol_lazy_job *job, const ol_range *ranges, size_t count, ol_lazy_cause cause, ol_error *err);
+/* Fetches what the caller has taken from the job's flight, and lands it. */
+int ol_lazy_fetch_taken(
+	ol_lazy_job *job, const ol_range *mine, size_t count, ol_lazy_cause cause, ol_error *err);
+
+/* lazy_background.c */
+void *ol_lazy_background_fetch(void *worker);  /* a thread that fetches slices */
+void *ol_lazy_background_unpack(void *worker); /* a thread that makes layers whole */
+void *ol_lazy_background_look(void *worker);   /* the thread that looks for work */
+
+/* lazy_prefetch.c */
+/* What is worth fetching before the rest: the landmark and the recorded profile. *out is the
+ * caller's; sorted, apart. */
+size_t ol_lazy_prefetch_ranges(ol_lazy_job *job, ol_range **out);
+
+/* lazy_record.c */
+/* Writes down what a read needs of the blob, if its start is being recorded. */
+void ol_lazy_record_ask(ol_lazy_job *job, uint64_t start, uint64_t end);
+
+/* lazy_complete.c */
+/* What was unpacked in the ingest's folder becomes the layer; a payload that is mounted gets what
+ * it lacks first. The job is whole then. */
+int ol_lazy_complete(ol_lazy_job *job, const ol_unpacked *unpacked, ol_error *err);
+/* The same for a payload whose layer somebody else made whole. */
+int ol_lazy_complete_payload(ol_lazy_job *job, ol_error *err);
+/* Nobody serves it any more: err says why, at which path. */
+void ol_lazy_poison(ol_lazy_job *job, const ol_error *why);
+
+/* lazy_whole.c */
+/* What is left to do for images once a layer of theirs is whole: chains, index.json. Images that
+ * are not whole yet are passed over. */
+int ol_lazy_whole_images(ol_session *session, const ol_digest *diff_id, ol_error *err);
