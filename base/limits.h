@@ -99,6 +99,9 @@
 #define OL_LAZY_SOURCE_BYTES_MAX ((size_t)64 << 10)
 #define OL_TOC_STRING_MAX                                                                          \
 	((size_t)128 << 10) /* one string: an xattr of 60 KiB in base64, a path escaped */
+/* One segment of a tar-split: the headers of a member, whose pax records have a bound of their own,
+ * or a piece of what is behind the end; its tools write at most 1 MiB of that at once. */
+#define OL_TAR_SPLIT_SEGMENT_MAX ((size_t)4 << 20)
 /* A seek table. A table of contents of its largest size has room for 1.5 million chunks, each with
  * a digest in hex and a name. */
 #define OL_LAZY_PIECES_MAX  ((size_t)2 << 20)

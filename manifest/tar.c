@@ -7,7 +7,7 @@
  *	        ├─ S, continued ▶ PIECES ─┐                    │
  *	        ├─ pax sparse 1.0 ▶ MAP ──┤                    │
  *	        ├─ any other ─────────────┴▶ entry() ─▶ DATA ──┤
- *	        ├─ passed over ─────────────────────▶ SKIP ────┘
+ *	        ├─ passed over ─────────────────▶ UNWANTED ────┘
  *	        └─ zero, zero ▶ END: whatever follows is not looked at
  *
  * A block is parsed where it was pushed, and copied only where it straddles two pushes; data of
@@ -58,6 +58,13 @@ void ol_tar_skip(ol_tar *tar, uint64_t size)
 	tar->left = size;
 	tar->padding = 0;
 	tar->state = size > 0 ? OL_TAR_AT_SKIP : OL_TAR_AT_HEADER;
+}
+
+void ol_tar_skip_data(ol_tar *tar, uint64_t stored)
+{
+	tar->left = stored;
+	tar->padding = ol_tar_padding(stored);
+	tar->state = stored > 0 ? OL_TAR_AT_UNWANTED : OL_TAR_AT_HEADER;
 }
 
 static int end_global(ol_tar *tar, ol_error *err)
@@ -247,6 +254,7 @@ static int step(ol_tar *tar, const unsigned char *data, size_t size, size_t *use
 		return step_block(tar, data, size, used, err);
 	case OL_TAR_AT_BODY:
 	case OL_TAR_AT_DATA:
+	case OL_TAR_AT_UNWANTED:
 	case OL_TAR_AT_SKIP:
 		return step_bytes(tar, data, size, used, err);
 	case OL_TAR_AT_END:
@@ -271,9 +279,9 @@ static int fail_at(ol_tar *tar, int rc, ol_error *err)
 		tar->name[0] ? ol_str_text(&name) : "");
 }
 
-int ol_tar_push(ol_tar *tar, const void *data, size_t size, ol_error *err)
+/* May size more bytes come? */
+static int check_more(ol_tar *tar, uint64_t size, ol_error *err)
 {
-	const unsigned char *bytes = data;
 	uint64_t end;
 
 	if (tar->failed < 0)
@@ -283,6 +291,16 @@ int ol_tar_push(ol_tar *tar, const void *data, size_t size, ol_error *err)
 			ol_fail(err, OL_ELIMIT, "larger than %llu bytes",
 				(unsigned long long)OL_LAYER_TAR_BYTES_MAX),
 			err);
+	return OL_OK;
+}
+
+int ol_tar_push(ol_tar *tar, const void *data, size_t size, ol_error *err)
+{
+	const unsigned char *bytes = data;
+	int checked = check_more(tar, size, err);
+
+	if (checked < 0)
+		return checked;
 	while (size > 0) {
 		size_t used = size;
 		int rc = step(tar, bytes, size, &used, err);
@@ -292,6 +310,23 @@ int ol_tar_push(ol_tar *tar, const void *data, size_t size, ol_error *err)
 		bytes += used;
 		size -= used;
 	}
+	return OL_OK;
+}
+
+int ol_tar_pass(ol_tar *tar, uint64_t size, ol_error *err)
+{
+	bool at_data = tar->state == OL_TAR_AT_DATA || tar->state == OL_TAR_AT_UNWANTED;
+	int rc = check_more(tar, size, err);
+
+	if (rc < 0 || size == 0)
+		return rc;
+	if (!at_data || size > tar->left)
+		return fail_at(
+			tar, ol_fail(err, OL_ECORRUPT, "more data than the member has"), err);
+	tar->offset += size;
+	tar->left -= size;
+	if (tar->left == 0)
+		ol_tar_skip(tar, tar->padding);
 	return OL_OK;
 }
 

@@ -125,7 +125,7 @@ int ol_tar_emit(ol_tar *tar, uint64_t stored, bool sparse, ol_error *err)
 		tar->padding = ol_tar_padding(stored);
 		tar->state = stored > 0 ? OL_TAR_AT_DATA : OL_TAR_AT_HEADER;
 	} else {
-		ol_tar_skip(tar, stored + ol_tar_padding(stored));
+		ol_tar_skip_data(tar, stored);
 	}
 	rc = tar->watcher ? tell_member(tar, stored, err) : OL_OK;
 	end_member(tar);
@@ -436,7 +436,7 @@ int ol_tar_take_member(
 		end_member(tar);
 		if (rc < 0)
 			return rc;
-		ol_tar_skip(tar, stored + ol_tar_padding(stored));
+		ol_tar_skip_data(tar, stored);
 		return OL_OK;
 	}
 	if (tar->mark == OL_TAR_PLAIN)

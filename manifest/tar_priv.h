@@ -138,6 +138,7 @@ typedef enum ol_tar_state {
 	OL_TAR_AT_PIECES,
 	OL_TAR_AT_MAP,
 	OL_TAR_AT_DATA,
+	OL_TAR_AT_UNWANTED, /* data of a member that is passed over, or a whiteout's */
 	OL_TAR_AT_SKIP,
 	OL_TAR_AT_END
 } ol_tar_state;
@@ -190,6 +191,8 @@ static inline uint64_t ol_tar_padding(uint64_t size)
 }
 /* Passes over size bytes to the next header. */
 void ol_tar_skip(ol_tar *tar, uint64_t size);
+/* Passes over a member's data and what pads them. */
+void ol_tar_skip_data(ol_tar *tar, uint64_t stored);
 /* The block is a member's own: hands it out, passes over it, or goes on to the blocks of its sparse
  * map. */
 int ol_tar_take_member(

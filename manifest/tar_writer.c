@@ -26,6 +26,8 @@ struct ol_tar_writer {
 	uint64_t padding; /* after them */
 	ol_buf records;
 	ol_buf map;
+	const ol_xattr *extra; /* lent: records of the next member */
+	size_t extra_count;
 };
 
 ol_tar_writer *ol_tar_writer_new(ol_sink *sink)
@@ -289,6 +291,8 @@ static void make_header(ol_tar_writer *writer, const ol_tar_entry *entry, char *
 	(void)put_number(block, OL_TAR_DEV_MAJOR, entry->dev_major);
 	(void)put_number(block, OL_TAR_DEV_MINOR, entry->dev_minor);
 	add_xattrs(records, entry);
+	for (size_t i = 0; i < writer->extra_count; i++)
+		add_record(records, writer->extra[i].name.data, writer->extra[i].value);
 	seal(block, flags[entry->type]);
 }
 
@@ -343,6 +347,7 @@ int ol_tar_writer_add(ol_tar_writer *writer, const ol_tar_entry *entry, ol_error
 		return rc;
 	ol_buf_clear(&writer->records);
 	make_header(writer, entry, block);
+	writer->extra_count = 0;
 	rc = ol_str_error(&writer->records, err);
 	if (rc < 0)
 		return ol_wrap(err, rc, "%s: attributes", entry->name);
@@ -368,6 +373,29 @@ int ol_tar_writer_data(ol_tar_writer *writer, const void *data, size_t size, ol_
 		return rc;
 	writer->left -= size;
 	return size && writer->left == 0 ? pad(writer, writer->padding, err) : OL_OK;
+}
+
+int ol_tar_writer_pass(ol_tar_writer *writer, uint64_t size, ol_error *err)
+{
+	if (size > writer->left)
+		return ol_fail(err, OL_EINVAL, "more data than the member has");
+	writer->left -= size;
+	return size && writer->left == 0 ? pad(writer, writer->padding, err) : OL_OK;
+}
+
+int ol_tar_writer_records(
+	ol_tar_writer *writer, const ol_xattr *records, size_t count, ol_error *err)
+{
+	for (size_t i = 0; i < count; i++) {
+		ol_view key = records[i].name;
+
+		if (key.size == 0 || strlen(key.data) != key.size ||
+			memchr(key.data, '=', key.size))
+			return ol_fail(err, OL_EINVAL, "a pax record without a key");
+	}
+	writer->extra = records;
+	writer->extra_count = count;
+	return OL_OK;
 }
 
 int ol_tar_writer_finish(ol_tar_writer *writer, ol_error *err)

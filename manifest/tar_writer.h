@@ -24,5 +24,13 @@ OL_DEFINE_AUTO(ol_tar_writer, ol_tar_writer_free)
 int ol_tar_writer_add(ol_tar_writer *writer, const ol_tar_entry *entry, ol_error *err);
 /* OL_EINVAL: more than the member has. */
 int ol_tar_writer_data(ol_tar_writer *writer, const void *data, size_t size, ol_error *err);
+/* As if size bytes of data had been written, which reach whoever is behind the sink on another way:
+ * what pads them is written. OL_EINVAL as above. */
+int ol_tar_writer_pass(ol_tar_writer *writer, uint64_t size, ol_error *err);
+/* Pax records that the next member has besides what its entry says, keys as they stand
+ * ("SCHILY.xattr.user.a"); where both say something, these count. Lent until it was added.
+ * OL_EINVAL: a key that no record can have. */
+int ol_tar_writer_records(
+	ol_tar_writer *writer, const ol_xattr *records, size_t count, ol_error *err);
 /* The end. OL_EINVAL when data are missing. */
 int ol_tar_writer_finish(ol_tar_writer *writer, ol_error *err);

@@ -243,14 +243,29 @@ struct member {
 	uint64_t end; /* of the data of the member before */
 };
 
+/* A text as a path has it: terminated, and without a NUL in it. */
+static int read_path(
+	struct member *m, const ol_fb_table *table, unsigned field, ol_view *out, ol_error *err)
+{
+	ol_view text;
+	int rc = ol_fb_string(table, field, &text, err);
+
+	if (rc < 0)
+		return rc;
+	if (memchr(text.data, '\0', text.size))
+		return corrupt("a name with a NUL byte", err);
+	*out = (ol_view){ ol_arena_strndup(m->arena, text.data, text.size), text.size };
+	return OL_OK;
+}
+
 static int read_texts(struct member *m, const ol_fb_table *table, ol_error *err)
 {
 	ol_toc_entry *entry = &m->entry;
 	ol_view type, when;
-	int rc = ol_fb_string(table, FILE_NAME, &entry->name, err);
+	int rc = read_path(m, table, FILE_NAME, &entry->name, err);
 
 	if (rc == OL_OK)
-		rc = ol_fb_string(table, FILE_LINK, &entry->target, err);
+		rc = read_path(m, table, FILE_LINK, &entry->target, err);
 	if (rc == OL_OK)
 		rc = ol_fb_string(table, FILE_TYPE, &type, err);
 	if (rc == OL_OK)
@@ -332,6 +347,12 @@ static int read_xattrs(struct member *m, const ol_fb_table *table, ol_error *err
 		bytes += key.size + xattrs[i].value.size;
 		if (bytes > OL_PAX_BYTES_MAX)
 			return ol_fail(err, OL_ELIMIT, "the ztoc: a member with too large records");
+		if (memchr(key.data, '\0', key.size))
+			return corrupt("a name with a NUL byte", err);
+		/* Its size is the one with holes, and where they are stands nowhere. */
+		if (ol_view_starts(key, "GNU.sparse."))
+			return ol_fail(err, OL_EUNSUPPORTED,
+				"it holds a sparse file, whose holes a ztoc cannot carry");
 		xattrs[i].name =
 			(ol_view){ ol_arena_strndup(m->arena, key.data, key.size), key.size };
 	}
@@ -349,8 +370,8 @@ static int read_member(struct member *m, const ol_fb_table *table, ol_error *err
 	m->entry = (ol_toc_entry){ 0 };
 	rc = read_texts(m, table, err);
 	if (rc == OL_OK)
-		rc = read_numbers(m, table, err);
-	return rc < 0 ? rc : read_xattrs(m, table, err);
+		rc = read_xattrs(m, table, err);
+	return rc < 0 ? rc : read_numbers(m, table, err);
 }
 
 int ol_ztoc_entries(const ol_ztoc *ztoc, const ol_toc_handler *handler, ol_error *err)

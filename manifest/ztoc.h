@@ -2,8 +2,8 @@
 
 /*
  * SOCI's table of contents of an ordinary gzip (or uncompressed) layer: a FlatBuffer (ztoc.fbs)
- *with the tar's members, the places in the gzip stream where inflating can begin (zinfo), and a
- *digest for the compressed bytes between two such places (a span).
+ * with the tar's members, the places in the gzip stream where inflating can begin (zinfo), and a
+ * digest for the compressed bytes between two such places (a span).
  *
  *	blob  │ gzip header │ span 0 │ span 1 │ … │ span n-1 │
  *	tar   │ out_0 = 0 …          │ out_1 …    │ out_n-1 … tar_size
@@ -40,5 +40,6 @@ ol_ztoc_checkpoint ol_ztoc_checkpoint_at(const ol_ztoc *ztoc, size_t index);
 /* Its bytes in the blob, which its digest is of. */
 void ol_ztoc_span(const ol_ztoc *ztoc, size_t index, uint64_t *begin, uint64_t *end);
 
-/* The members in order, each file with the place of its bytes in the tar and no chunks. */
+/* The members in order, each file with the place of its bytes in the tar and no chunks. A negative
+ * return of the handler is passed on. OL_ECORRUPT, OL_ELIMIT; OL_EUNSUPPORTED: a sparse file. */
 int ol_ztoc_entries(const ol_ztoc *ztoc, const ol_toc_handler *handler, ol_error *err);
