@@ -115,6 +115,8 @@ static const char *const words_sql[] = {
 	WORDS("containers", OL_ROW_CONTAINERS, "id", "root", "0"),
 	WORDS("mounts", OL_ROW_MOUNTS, "id", "root", "0"),
 	WORDS("uses", OL_ROW_USES, "user", "key", "0"),
+	WORDS("attached", OL_ROW_ATTACHED, "subject", "subject", "0"),
+	WORDS("attached", OL_ROW_ATTACHED, "subject", "blob", "0"),
 };
 
 /* Rows that are as they were written, and make no sense all the same. */
@@ -154,7 +156,14 @@ static int list_broken_ties(ol_store *store, struct found *found, ol_error *err)
 		" FROM names WHERE root NOT IN (SELECT digest FROM blobs)"
 		" UNION ALL SELECT 'image ' || coalesce(name, '<none>'),"
 		" 'the manifest that index.json lists, ' || listed || ', is not in the store'"
-		" FROM names WHERE listed NOT IN (SELECT digest FROM blobs)",
+		" FROM names WHERE listed NOT IN (SELECT digest FROM blobs)"
+		" UNION ALL SELECT 'attachment of ' || subject, 'what its ' || kind || ' belongs "
+		"to is not in the store' FROM attached"
+		" WHERE subject NOT IN (SELECT digest FROM blobs) AND subject NOT IN (SELECT key "
+		"FROM layers)"
+		" UNION ALL SELECT 'attachment of ' || subject, 'its ' || kind || ', ' || blob || "
+		"', is not in the store' FROM attached"
+		" WHERE blob NOT IN (SELECT digest FROM blobs)",
 		"");
 
 	while (rc >= 0 && (rc = ol_db_step(db, stmt, err)) == 1)

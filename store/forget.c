@@ -50,9 +50,11 @@ int ol_layer_forget(ol_store *store, const ol_digest *key, bool is_chain, ol_err
 int ol_edges_prune(ol_store *store, int64_t *count, ol_error *err)
 {
 	ol_auto_txn ol_txn txn = { 0 };
-	int64_t changes = 0;
-	int rc = ol_txn_begin(store, false, &txn, err);
+	int64_t changes = 0, attached = 0;
+	int rc = ol_attached_prune(store, &attached, err);
 
+	if (rc == OL_OK)
+		rc = ol_txn_begin(store, false, &txn, err);
 	if (rc == OL_OK)
 		rc = ol_db_run(txn.db, err, &changes,
 			"DELETE FROM edges WHERE parent NOT IN (SELECT digest FROM blobs) AND "
@@ -61,6 +63,6 @@ int ol_edges_prune(ol_store *store, int64_t *count, ol_error *err)
 	if (rc == OL_OK)
 		rc = ol_txn_commit(&txn, err);
 	if (rc == OL_OK && count)
-		*count = changes;
+		*count = changes + attached;
 	return rc;
 }

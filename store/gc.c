@@ -37,7 +37,8 @@ static const char victims_sql[] =
 	"NOT NULL"
 	" UNION SELECT root FROM mounts UNION SELECT config FROM mounts WHERE config IS NOT NULL"
 	" UNION SELECT key FROM uses"
-	" UNION SELECT child FROM edges JOIN live ON edges.parent = live.digest)"
+	" UNION SELECT child FROM edges JOIN live ON edges.parent = live.digest"
+	" UNION SELECT blob FROM attached JOIN live ON attached.subject = live.digest)"
 	" SELECT id, digest, size, 0, 0 FROM blobs WHERE digest NOT IN (SELECT digest FROM live)"
 	" UNION ALL"
 	" SELECT id, key, disk_bytes, 1, is_chain FROM layers WHERE key NOT IN (SELECT digest FROM "
@@ -47,14 +48,19 @@ static const char victims_sql[] =
 
 static const char victims_below_sql[] =
 	"WITH RECURSIVE reached(digest) AS (VALUES(?1)"
-	" UNION SELECT child FROM edges JOIN reached ON edges.parent = reached.digest),"
+	" UNION SELECT child FROM edges JOIN reached ON edges.parent = reached.digest"
+	" UNION SELECT blob FROM attached JOIN reached ON attached.subject = reached.digest),"
 	" held(digest) AS (SELECT digest FROM reached WHERE"
 	" EXISTS(SELECT 1 FROM names WHERE root = reached.digest)" HOLDS("names", "listed") HOLDS(
 		"lease_items", "lease_items.digest") HOLDS("containers", "root") HOLDS("containers",
 		"config") HOLDS("mounts", "root") HOLDS("mounts", "config") HOLDS("uses",
 		"key") " OR EXISTS(SELECT 1 FROM edges WHERE child = reached.digest"
 		       " AND parent NOT IN (SELECT digest FROM reached))"
-		       " UNION SELECT child FROM edges JOIN held ON edges.parent = held.digest),"
+		       " OR EXISTS(SELECT 1 FROM attached WHERE blob = reached.digest"
+		       " AND subject NOT IN (SELECT digest FROM reached))"
+		       " UNION SELECT child FROM edges JOIN held ON edges.parent = held.digest"
+		       " UNION SELECT blob FROM attached JOIN held ON attached.subject = "
+		       "held.digest),"
 		       " loose(digest) AS MATERIALIZED"
 		       " (SELECT digest FROM reached EXCEPT SELECT digest FROM held)"
 		       " SELECT id, blobs.digest, size, 0, 0 FROM loose JOIN blobs ON blobs.digest "
@@ -165,6 +171,23 @@ static int mark(ol_store *store, ol_victims *victims, int64_t *changes, ol_error
 	return rc;
 }
 
+static int delete_edges(ol_db *db, const ol_digest *parent, ol_error *err)
+{
+	int rc = ol_db_run(db, err, NULL,
+		"DELETE FROM edges WHERE parent = ?1 AND NOT EXISTS (SELECT 1 FROM blobs WHERE "
+		"digest = ?1)"
+		" AND NOT EXISTS (SELECT 1 FROM layers WHERE key = ?1)",
+		"d", parent);
+
+	if (rc < 0)
+		return rc;
+	return ol_db_run(db, err, NULL,
+		"DELETE FROM attached WHERE subject = ?1 AND NOT EXISTS (SELECT 1 FROM blobs WHERE "
+		"digest = ?1)"
+		" AND NOT EXISTS (SELECT 1 FROM layers WHERE key = ?1)",
+		"d", parent);
+}
+
 int ol_gc_delete_row(ol_db *db, const ol_victim *victim, ol_error *err)
 {
 	int rc = victim->is_layer ? ol_db_run(db, err, NULL, "DELETE FROM layers WHERE id = ?", "i",
@@ -172,13 +195,7 @@ int ol_gc_delete_row(ol_db *db, const ol_victim *victim, ol_error *err)
 				  : ol_db_run(db, err, NULL, "DELETE FROM blobs WHERE id = ?", "i",
 					    victim->id);
 
-	if (rc < 0)
-		return rc;
-	return ol_db_run(db, err, NULL,
-		"DELETE FROM edges WHERE parent = ?1 AND NOT EXISTS (SELECT 1 FROM blobs WHERE "
-		"digest = ?1)"
-		" AND NOT EXISTS (SELECT 1 FROM layers WHERE key = ?1)",
-		"d", &victim->digest);
+	return rc == OL_OK ? delete_edges(db, &victim->digest, err) : rc;
 }
 
 /* Deletes up to a batch of victims from *next on. *next moves; victims and *changes may be replaced
@@ -285,10 +302,13 @@ static int end_leases(ol_store *store, ol_error *err)
 int ol_gc(ol_store *store, const ol_cancel *cancel, ol_gc_result *out, ol_error *err)
 {
 	ol_gc_result result = { 0 };
+	int64_t pruned = 0;
 	int rc = end_leases(store, err);
 
 	if (rc == OL_OK)
 		rc = collect(store, NULL, cancel, &result, err);
+	if (rc == OL_OK)
+		rc = ol_attached_prune(store, &pruned, err);
 	if (rc == OL_OK)
 		rc = ol_gc_orphans(store, cancel, &result, err);
 	if (rc == OL_OK)

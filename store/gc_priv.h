@@ -27,6 +27,9 @@ int ol_gc_unlink(
 int ol_gc_orphans(ol_store *store, const ol_cancel *cancel, ol_gc_result *out, ol_error *err);
 /* Ingests that nobody holds and nobody will resume. */
 int ol_gc_ingests(ol_store *store, const ol_cancel *cancel, ol_gc_result *out, ol_error *err);
+/* attached.c: attachments whose subject or blob is gone; who leases a subject is about to bring it.
+ */
+int ol_attached_prune(ol_store *store, int64_t *count, ol_error *err);
 /* Folders of lazy/ that nobody needs. */
 int ol_gc_lazy(ol_store *store, uint64_t *freed_bytes, ol_error *err);
 /* Things being made, or thrown away, by processes that are gone, are removed. True: the name is one

@@ -102,8 +102,10 @@ int ol_graph_load(ol_db *db, ol_graph **out, ol_error *err)
 {
 	ol_auto(ol_graph_free) ol_graph *graph = ol_alloc(sizeof *graph);
 	ol_auto_stmt sqlite3_stmt *stmt = NULL;
-	int rc = ol_db_query(
-		db, err, &stmt, "SELECT parent, child FROM edges ORDER BY parent, child", "");
+	int rc = ol_db_query(db, err, &stmt,
+		"SELECT parent, child FROM edges UNION SELECT subject, blob FROM attached ORDER BY "
+		"1, 2",
+		"");
 
 	grow_slots(graph);
 	while (rc >= 0 && (rc = ol_db_step(db, stmt, err)) == 1) {

@@ -44,7 +44,8 @@ int ol_reach_roots(ol_store *store, const ol_digest *digest, size_t max, ol_dige
 	struct digests found = { 0 };
 	int rc = ol_db_query(db, err, &stmt,
 		"WITH RECURSIVE up(digest) AS (VALUES(?1) UNION"
-		" SELECT parent FROM edges JOIN up ON edges.child = up.digest)"
+		" SELECT parent FROM edges JOIN up ON edges.child = up.digest UNION"
+		" SELECT subject FROM attached JOIN up ON attached.blob = up.digest)"
 		" SELECT DISTINCT root FROM up JOIN names ON names.root = up.digest LIMIT ?2",
 		"di", digest, (int64_t)max);
 

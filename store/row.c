@@ -29,6 +29,7 @@ const ol_table ol_tables[OL_TABLE_COUNT] = {
 	{ "containers", OL_ROW_CONTAINERS, "id", { "id" } },
 	{ "mounts", OL_ROW_MOUNTS, "id", { "id" } },
 	{ "uses", OL_ROW_USES, "user || ' of ' || key", { "user", "key" } },
+	{ "attached", OL_ROW_ATTACHED, "subject || ' as ' || kind", { "subject", "kind" } },
 };
 
 uint64_t ol_row_sum_add(uint64_t sum, const void *data, size_t size)
@@ -128,7 +129,9 @@ int ol_rows_check_all(ol_db *db, ol_error *err)
 			"id") " UNION ALL " UNSOUND("lease_items", OL_ROW_LEASE_ITEMS,
 			"digest") " UNION ALL " UNSOUND("containers", OL_ROW_CONTAINERS,
 			"id") " UNION ALL " UNSOUND("mounts", OL_ROW_MOUNTS,
-			"id") " UNION ALL " UNSOUND("uses", OL_ROW_USES, "user") " LIMIT 1",
+			"id") " UNION ALL " UNSOUND("uses", OL_ROW_USES,
+			"user") " UNION ALL " UNSOUND("attached", OL_ROW_ATTACHED,
+			"subject") " LIMIT 1",
 		"");
 
 	if (rc == OL_OK)

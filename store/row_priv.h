@@ -28,7 +28,8 @@
 #define OL_ROW_MOUNTS                                                                              \
 	"id, target, image, root, config, writable, created, boot, users, namespace, idmap, "      \
 	"bundle"
-#define OL_ROW_USES "user, key"
+#define OL_ROW_USES     "user, key"
+#define OL_ROW_ATTACHED "subject, kind, blob"
 
 /* An SQL expression: 1 when the row is what was written. table: a literal, as is row. */
 #define OL_SOUND(table, row) "(sum IS orlop_row_sum('" table "', " row "))"
@@ -44,7 +45,7 @@ typedef struct ol_table {
 	const char *key;    /* SQL: what a person knows the row by, as text */
 	const char *ids[2]; /* the columns of its primary key, which the row begins with; or NULL */
 } ol_table;
-#define OL_TABLE_COUNT 10
+#define OL_TABLE_COUNT 11
 extern const ol_table ol_tables[OL_TABLE_COUNT];
 
 /* Gives a connection orlop_row_sum. */

@@ -180,7 +180,19 @@ static const char step_5[] =
 	"CREATE INDEX names_listed ON names(listed) WHERE listed IS NOT NULL;"
 	"CREATE INDEX lease_items_digest ON lease_items(digest);";
 
-static const char *const steps[] = { step_1, step_2, step_3, step_4, step_5 };
+static const char step_6[] =
+	/* Edges that no document tells of: a layer's own table of contents, an image's profile. */
+	"CREATE TABLE attached(subject TEXT NOT NULL, kind TEXT NOT NULL, blob TEXT NOT NULL,"
+	" PRIMARY KEY(subject, kind)) WITHOUT ROWID;"
+	"CREATE INDEX attached_blob ON attached(blob);" SUMMED("attached",
+		"subject = new.subject AND kind = new.kind", "subject, kind, blob",
+		"new.subject, new.kind, new.blob",
+		"old.subject, old.kind, old.blob") "CREATE TRIGGER attached_added AFTER INSERT ON "
+						   "attached"
+						   " BEGIN UPDATE store SET value = value + 1 "
+						   "WHERE key = 'changes'; END;";
+
+static const char *const steps[] = { step_1, step_2, step_3, step_4, step_5, step_6 };
 const int ol_schema_newest = (int)(sizeof steps / sizeof steps[0]);
 
 /* A pragma is read fresh each time: a cached statement would do, but the schema may change under it

@@ -1,3 +1,4 @@
+orlop_test(attached orlop_store)
 orlop_test(lazy orlop_store)
 orlop_test(lazy_state orlop_snapshot)
 orlop_test(lazy_table orlop_snapshot)

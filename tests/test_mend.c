@@ -1,4 +1,5 @@
 #include "base/alloc.h"
+#include "store/attached.h"
 #include "store/lease.h"
 #include "store/row_mend_priv.h"
 #include "store/use.h"
@@ -31,6 +32,7 @@ static void fill(store_box *box)
 	CHECK_INT("container", OL_OK, ol_container_add(box->store, &container, NULL));
 	CHECK_INT("mount", OL_OK, ol_mount_add(box->store, &mount, NULL));
 	CHECK_INT("use", OL_OK, ol_use_add(box->store, ID, &child, 1, NULL));
+	CHECK_INT("attach", OL_OK, ol_attach(box->store, &root, "profile", &child, NULL));
 	CHECK_INT("lease", OL_OK, ol_lease_begin_resumable(box->store, "pull", &lease, NULL));
 	CHECK_INT("lease", OL_OK, ol_lease_add(lease, &child, NULL));
 	free(lease); /* as a process does that dies */
