@@ -7,6 +7,7 @@ extern const ol_command ol_command_auth;
 extern const ol_command ol_command_bundle;
 extern const ol_command ol_command_check;
 extern const ol_command ol_command_completion;
+extern const ol_command ol_command_convert;
 extern const ol_command ol_command_copy;
 extern const ol_command ol_command_df;
 extern const ol_command ol_command_export;
