@@ -6,6 +6,7 @@ require (
 	github.com/awslabs/soci-snapshotter v0.12.0
 	github.com/containerd/containerd v1.7.29
 	github.com/containerd/errdefs v1.0.0
+	github.com/containerd/stargz-snapshotter/estargz v0.16.3
 	github.com/containers/storage v1.59.1
 	github.com/klauspost/compress v1.18.1
 	github.com/opencontainers/go-digest v1.0.0
