@@ -39,6 +39,16 @@ int ol_layer_keep(ol_store *store, int dir_fd, const ol_unpacked *unpacked,
 				strcmp(built->driver, "dir") == 0 ? "fs" : "index.erofs", err);
 }
 
+int ol_layer_clear(int dir_fd, ol_error *err)
+{
+	static const char *const leftovers[] = { "tar", "index.erofs", "fs" };
+	int rc = OL_OK;
+
+	for (size_t i = 0; rc == OL_OK && i < sizeof leftovers / sizeof *leftovers; i++)
+		rc = ol_remove_tree(dir_fd, leftovers[i], err);
+	return rc;
+}
+
 /* Passes bytes on, and writes them down as well where they are worth keeping: compressed, or for a
  * driver that keeps no tar. */
 struct tee {

@@ -21,6 +21,9 @@ typedef struct ol_layer_facts {
 int ol_layer_keep(ol_store *store, int dir_fd, const ol_unpacked *unpacked,
 	const ol_layer_facts *facts, ol_error *err);
 
+/* Removes what an earlier try to unpack left in a staging folder. */
+int ol_layer_clear(int dir_fd, ol_error *err);
+
 typedef struct ol_layer_take_options {
 	/* Verified where they are set (size: with blob). */
 	ol_digest blob, diff_id;

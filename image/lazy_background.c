@@ -16,7 +16,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
-#include "base/file.h"
+#include "image/layer_take_priv.h"
 #include "image/lazy_worker_priv.h"
 #include "store/lazy.h"
 #include "store/name.h"
@@ -101,8 +101,8 @@ static bool take_slice(
 		job->ingest, wanted ? wanted : &all, wanted ? count : 1, missing, RANGES_MAX);
 	bool busy;
 
-	slice->count =
-		ol_flight_take(job->flight, missing, lacks, size, slice->mine, RANGES_MAX, &busy);
+	slice->count = ol_flight_take(job->flight, &(ol_flight_wish){ missing, lacks, size },
+		slice->mine, RANGES_MAX, &busy);
 	slice->job = job;
 	return slice->count > 0;
 }
@@ -242,22 +242,11 @@ void *ol_lazy_background_fetch(void *arg)
 	return NULL;
 }
 
-/* What a killed worker left of its work; the bytes it received stay. */
-static int clear_staging(const ol_lazy_job *job, ol_error *err)
-{
-	static const char *const leftovers[] = { "tar", "index.erofs", "fs" };
-	int rc = OL_OK;
-
-	for (size_t i = 0; rc == OL_OK && i < sizeof leftovers / sizeof *leftovers; i++)
-		rc = ol_remove_tree(ol_ingest_dir_fd(job->ingest), leftovers[i], err);
-	return rc;
-}
-
 static int unpack(ol_lazy_job *job, const ol_cancel *attempt, ol_unpacked *out, ol_error *err)
 {
 	ol_lazy_worker *worker = job->worker;
 	ol_reader *reader;
-	int rc = clear_staging(job, err);
+	int rc = ol_layer_clear(ol_ingest_dir_fd(job->ingest), err);
 
 	if (rc < 0)
 		return rc;

@@ -190,8 +190,8 @@ int ol_lazy_fetch_get(
 
 		if (rc < 0 || lacks == 0)
 			return rc;
-		taken = ol_flight_take(
-			job->flight, missing, lacks, UINT64_MAX, mine, RANGES_MAX, &busy);
+		taken = ol_flight_take(job->flight, &(ol_flight_wish){ missing, lacks, UINT64_MAX },
+			mine, RANGES_MAX, &busy);
 		if (taken > 0) {
 			rc = ol_lazy_fetch_taken(job, mine, taken, cause, err);
 			waited_from = 0;

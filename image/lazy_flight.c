@@ -67,18 +67,19 @@ static const ol_range *next_taken(const ol_flight *flight, uint64_t at)
 	return best;
 }
 
-size_t ol_flight_take(ol_flight *flight, const ol_range *missing, size_t count, uint64_t size_max,
-	ol_range *mine, size_t cap, bool *busy)
+size_t ol_flight_take(
+	ol_flight *flight, const ol_flight_wish *wish, ol_range *mine, size_t cap, bool *busy)
 {
+	uint64_t size_max = wish->size_max;
 	size_t taken = 0;
 
 	*busy = false;
 	pthread_mutex_lock(&flight->lock);
-	for (size_t i = 0; i < count; i++) {
-		for (uint64_t at = missing[i].start;
-			at < missing[i].end && taken < cap && size_max > 0;) {
+	for (size_t i = 0; i < wish->count; i++) {
+		for (uint64_t at = wish->missing[i].start;
+			at < wish->missing[i].end && taken < cap && size_max > 0;) {
 			const ol_range *other = next_taken(flight, at);
-			uint64_t end = missing[i].end;
+			uint64_t end = wish->missing[i].end;
 
 			if (other && other->start <= at) {
 				*busy = true;

@@ -19,10 +19,15 @@ OL_DEFINE_AUTO(ol_flight, ol_flight_free)
 /* A number that changes with every landing and every tick: taken before looking at what is missing,
  * so that nothing that comes in between is slept through. */
 uint64_t ol_flight_mark(ol_flight *flight);
-/* What of missing (sorted, apart) nobody else fetches becomes the caller's, in order, at most cap
- * ranges and size_max bytes. Returns how many; *busy: somebody else fetches some of it. */
-size_t ol_flight_take(ol_flight *flight, const ol_range *missing, size_t count, uint64_t size_max,
-	ol_range *mine, size_t cap, bool *busy);
+typedef struct ol_flight_wish {
+	const ol_range *missing; /* lent; sorted, apart */
+	size_t count;
+	uint64_t size_max; /* bytes in all */
+} ol_flight_wish;
+/* What of the wish nobody else fetches becomes the caller's, in order, at most cap ranges. Returns
+ * how many; *busy: somebody else fetches some of it. */
+size_t ol_flight_take(
+	ol_flight *flight, const ol_flight_wish *wish, ol_range *mine, size_t cap, bool *busy);
 /* Ends what was taken, whether it came or not. */
 void ol_flight_land(ol_flight *flight, const ol_range *mine, size_t count);
 /* Some bytes came: who waits looks again. */

@@ -157,10 +157,10 @@ int ol_lazy_fetch_get(
 int ol_lazy_fetch_taken(
 	ol_lazy_job *job, const ol_range *mine, size_t count, ol_lazy_cause cause, ol_error *err);
 
-/* lazy_background.c */
-void *ol_lazy_background_fetch(void *worker);  /* a thread that fetches slices */
-void *ol_lazy_background_unpack(void *worker); /* a thread that makes layers whole */
-void *ol_lazy_background_look(void *worker);   /* the thread that looks for work */
+/* lazy_background.c: arg is the worker */
+void *ol_lazy_background_fetch(void *arg);  /* a thread that fetches slices */
+void *ol_lazy_background_unpack(void *arg); /* a thread that makes layers whole */
+void *ol_lazy_background_look(void *arg);   /* the thread that looks for work */
 
 /* lazy_prefetch.c */
 /* What is worth fetching before the rest: the landmark and the recorded profile. *out is the

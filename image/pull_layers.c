@@ -16,7 +16,6 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
-#include "base/file.h"
 #include "image/layer_take_priv.h"
 #include "image/pull_priv.h"
 #include "snapshot/unpack.h"
@@ -131,17 +130,6 @@ static bool arrived_elsewhere(void *ctx)
 	return is_usable(job);
 }
 
-/* What a killed process left of its work; the bytes it received stay. */
-static int clear_staging(struct job *job, ol_error *err)
-{
-	static const char *const leftovers[] = { "tar", "index.erofs", "fs" };
-	int rc = OL_OK;
-
-	for (size_t i = 0; rc == OL_OK && i < sizeof leftovers / sizeof *leftovers; i++)
-		rc = ol_remove_tree(ol_ingest_dir_fd(job->ingest), leftovers[i], err);
-	return rc;
-}
-
 /* From the reading thread, once a block: the user's wish stops what is unpacked, too. */
 static void look_at_cancel(void *ctx, uint64_t bytes)
 {
@@ -183,7 +171,7 @@ static int unpack(struct job *job, ol_unpacked *out, ol_error *err)
 static int receive_and_unpack(struct job *job, ol_unpacked *out, ol_error *err)
 {
 	pthread_t fetcher;
-	int rc = clear_staging(job, err);
+	int rc = ol_layer_clear(ol_ingest_dir_fd(job->ingest), err);
 
 	if (rc < 0)
 		return rc;

@@ -45,12 +45,14 @@ static void each_byte_is_taken_once(void **state)
 		while (count < 2 && c->taken[count].end)
 			count++;
 		CHECK_BYTES(c->label, count,
-			ol_flight_take(flight, c->taken, count, UINT64_MAX, mine, 8, &busy));
+			ol_flight_take(flight, &(ol_flight_wish){ c->taken, count, UINT64_MAX },
+				mine, 8, &busy));
 		CHECK_INT(c->label, false, busy);
 		memset(mine, 0, sizeof mine);
 		for (count = 0; count < 2 && c->wanted[count].end; count++)
 			continue;
-		count = ol_flight_take(flight, c->wanted, count, c->size_max, mine, 8, &busy);
+		count = ol_flight_take(
+			flight, &(ol_flight_wish){ c->wanted, count, c->size_max }, mine, 8, &busy);
 		for (size_t i = 0; i < 3; i++) {
 			CHECK_BYTES(c->label, c->mine[i].start, mine[i].start);
 			CHECK_BYTES(c->label, c->mine[i].end, mine[i].end);
@@ -61,8 +63,9 @@ static void each_byte_is_taken_once(void **state)
 		ol_flight_land(flight, c->taken, 2);
 		/* All of it is free again. */
 		CHECK_BYTES(c->label, 1,
-			ol_flight_take(
-				flight, &(ol_range){ 0, 50 }, 1, UINT64_MAX, mine, 8, &busy));
+			ol_flight_take(flight,
+				&(ol_flight_wish){ &(ol_range){ 0, 50 }, 1, UINT64_MAX }, mine, 8,
+				&busy));
 		ol_flight_free(flight);
 	}
 }
@@ -87,7 +90,8 @@ static void who_waits_learns_of_what_landed(void **state)
 	bool busy;
 
 	(void)state;
-	assert_int_equal(1, ol_flight_take(flight, &all, 1, UINT64_MAX, mine, 1, &busy));
+	assert_int_equal(1,
+		ol_flight_take(flight, &(ol_flight_wish){ &all, 1, UINT64_MAX }, mine, 1, &busy));
 	assert_false(ol_flight_wait(flight, before, 10, NULL));
 	assert_int_equal(0, pthread_create(&thread, NULL, land_later, flight));
 	assert_true(ol_flight_wait(flight, before, 10000, NULL));
