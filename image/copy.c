@@ -114,6 +114,8 @@ static int copy_blobs_and_documents(
 	ol_copy_plan plan = { .copy = copy };
 	int rc = open_origin(copy, source, &plan.origin, err);
 
+	if (rc == OL_OK && copy->wrap)
+		rc = copy->wrap(copy->wrap_ctx, copy, ol_steal(&plan.origin), &plan.origin, err);
 	if (rc == OL_OK)
 		rc = target->transport->write(copy, target, &plan.destination, err);
 	if (rc == OL_OK)
@@ -277,10 +279,12 @@ static void end(ol_copy *copy)
 	pthread_mutex_destroy(&copy->lock);
 }
 
-int ol_copy_image(
-	ol_session *session, const ol_copy_options *options, ol_copied *out, ol_error *err)
+int ol_copy_wrapped(ol_session *session, const ol_copy_options *options, const ol_copy_wrap *wrap,
+	ol_copied *out, ol_error *err)
 {
-	ol_copy copy = { .session = session, .options = options };
+	ol_copy copy = {
+		.session = session, .options = options, .wrap = wrap->wrap, .wrap_ctx = wrap->ctx
+	};
 	ol_place source = { 0 }, target = { 0 };
 	int rc = ol_place_parse(options->source, &source, err);
 
@@ -297,4 +301,10 @@ int ol_copy_image(
 	ol_place_done(&source);
 	ol_place_done(&target);
 	return rc;
+}
+
+int ol_copy_image(
+	ol_session *session, const ol_copy_options *options, ol_copied *out, ol_error *err)
+{
+	return ol_copy_wrapped(session, options, &(ol_copy_wrap){ 0 }, out, err);
 }

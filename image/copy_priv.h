@@ -45,3 +45,12 @@ void ol_copy_plan_done(ol_copy_plan *plan);
 /* copy_blobs.c. OL_ENOTFOUND: bytes that are nowhere to be had. */
 int ol_copy_blobs(ol_copy_plan *plan, ol_error *err);
 int ol_copy_documents(ol_copy_plan *plan, ol_error *err);
+
+/* What makes an origin of the source's own, which it takes, also on failure. */
+typedef struct ol_copy_wrap {
+	int (*wrap)(void *ctx, ol_copy *copy, ol_origin *base, ol_origin **out, ol_error *err);
+	void *ctx;
+} ol_copy_wrap;
+/* copy.c: as ol_copy_image, to a registry. */
+int ol_copy_wrapped(ol_session *session, const ol_copy_options *options, const ol_copy_wrap *wrap,
+	ol_copied *out, ol_error *err);

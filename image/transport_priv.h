@@ -31,6 +31,7 @@ int ol_place_parse(const char *text, ol_place *out, ol_error *err);
 void ol_place_done(ol_place *place);
 
 /* One copy under way. */
+struct ol_origin;
 typedef struct ol_copy {
 	ol_session *session; /* lent */
 	const ol_copy_options *options;
@@ -40,6 +41,10 @@ typedef struct ol_copy {
 	ol_lease *lease;                                /* owned */
 	ol_cancel *stop;                                /* owned: the first failure fires it */
 	atomic_bool stopped;                            /* the same, for the transfer thread */
+	/* what is read in place of the source: takes base, also on failure; or NULL */
+	int (*wrap)(void *ctx, struct ol_copy *copy, struct ol_origin *base, struct ol_origin **out,
+		ol_error *err);
+	void *wrap_ctx;
 	ol_copied result;
 } ol_copy;
 int ol_copy_registry(ol_copy *copy, bool target, ol_registry **out, ol_error *err);
