@@ -16,6 +16,7 @@ extern const ol_command ol_command_help;
 extern const ol_command ol_command_history;
 extern const ol_command ol_command_images;
 extern const ol_command ol_command_import;
+extern const ol_command ol_command_index;
 extern const ol_command ol_command_info;
 extern const ol_command ol_command_inspect;
 extern const ol_command ol_command_load;
