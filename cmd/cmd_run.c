@@ -40,6 +40,7 @@ static int run(ol_context *ctx, ol_error *err)
 	ol_run_options options = {
 		.image = ol_args_word(ctx->args, 0),
 		.remove = ol_args_flag(ctx->args, "rm"),
+		.record = ol_args_flag(ctx->args, "record"),
 		.name = ol_args_text(ctx->args, "name"),
 		.runtime = ol_args_text(ctx->args, "runtime"),
 		.cidfile = ol_args_text(ctx->args, "cidfile"),
@@ -82,6 +83,9 @@ static const ol_option options[] = {
 		.value = "NAME",
 		.help = "Name of the container",
 		.otherwise = "made up" },
+	{ .name = "record",
+		.kind = OL_OPTION_FLAG,
+		.help = "Learn what the start of a lazy image reads, to fetch it first next time" },
 	{ .name = "rm", .kind = OL_OPTION_FLAG, .help = "Remove the container when it ends" },
 	{ .name = "runtime",
 		.kind = OL_OPTION_TEXT,

@@ -27,6 +27,7 @@
 #include "base/file.h"
 #include "exec/launch.h"
 #include "image/container_priv.h"
+#include "image/lazy_record_priv.h"
 #include "image/pull.h"
 
 static int find_or_pull(
@@ -162,6 +163,7 @@ struct running {
 	ol_session *session;
 	const ol_run_options *options;
 	const ol_config *config;
+	ol_digest manifest;
 	ol_container_info info; /* owned strings */
 	ol_staging staging;
 	int status;
@@ -241,6 +243,26 @@ static int leave(struct running *run, bool started, ol_error *err)
 	return ol_container_update(store, &run->info, err);
 }
 
+/* What was recorded is worth less than the container's end: it is told, not failed for. */
+static void keep_record(struct running *run)
+{
+	const ol_listener *listener = &run->session->options.listener;
+	size_t ranges = 0;
+	ol_error err = { 0 };
+	int rc = ol_lazy_record_end(run->session, &run->manifest, run->staging.stack.layers,
+		run->staging.stack.count, &ranges, &err);
+
+	if (rc < 0)
+		ol_tell_text(
+			listener, OL_EVENT_WARNING, "the start was not recorded: %s", err.text);
+	else if (ranges == 0)
+		ol_tell_text(listener, OL_EVENT_WARNING,
+			"the start read nothing that was not here: nothing was recorded");
+	else
+		ol_tell_text(listener, OL_EVENT_NOTE, "recorded what the start read: %zu ranges",
+			ranges);
+}
+
 static int run_container(struct running *run, ol_error *err)
 {
 	ol_error after = { 0 };
@@ -250,10 +272,15 @@ static int run_container(struct running *run, ol_error *err)
 	if (rc == OL_OK)
 		rc = ol_staging_open(
 			run->session, run->info.id, run->config, NULL, &run->staging, err);
+	if (rc == OL_OK && run->options->record)
+		rc = ol_lazy_record_begin(
+			run->session, run->staging.stack.layers, run->staging.stack.count, err);
 	if (rc == OL_OK)
 		rc = ol_staging_hold(run->session, &run->staging, run->info.id, true, err);
 	if (rc == OL_OK)
 		rc = run_inside(run, err);
+	if (run->options->record && run->staging.held)
+		keep_record(run);
 	end = leave(run, rc == OL_OK, &after);
 	if (rc == OL_OK && end < 0) {
 		rc = end;
@@ -281,6 +308,7 @@ int ol_run(ol_session *session, const ol_run_options *options, int *status, ol_e
 		rc = add_container(session, options, &image, &id, &run.info, err);
 	if (rc == OL_OK) {
 		run.config = image.config;
+		run.manifest = image.manifest;
 		rc = run_container(&run, err);
 	}
 	if (rc == OL_OK)

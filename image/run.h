@@ -15,6 +15,7 @@ typedef struct ol_run_options {
 	const ol_platform *platform; /* NULL: the host's */
 	ol_pull_policy pull;
 	bool remove;         /* --rm */
+	bool record;         /* --record: what a lazy image's start reads becomes its profile */
 	const char *name;    /* --name, or NULL: made up */
 	const char *runtime; /* NULL: ours */
 	const char *cidfile; /* --cidfile: the id is written there; it must not exist. NULL: none */
