@@ -258,7 +258,7 @@ def medians(rows):
             for key, rs in groups.items()}
 
 
-def plot(data, refs, tools, path):
+def plot(data, refs, tools, path, title="Cold pull, wall seconds (dashed: hash + inflate + hash over all processors)"):
     """Bars of wall seconds, one group an image; the dashed line is the bound."""
     width, left, bar, gap = 860, 150, 13, 26
     colours = ["#0b5fa5", "#6aa9d8", "#d1495b", "#8d6a9f", "#e0913a", "#5b8c5a", "#8a8a8a"]
@@ -287,7 +287,7 @@ def plot(data, refs, tools, path):
     with open(path, "w") as f:
         f.write(f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{y}" font-family="sans-serif" font-size="11">'
                 '<style>.h{font-weight:bold;font-size:13px}.r{text-anchor:end}</style><rect width="100%" height="100%" fill="white"/>'
-                '<text x="8" y="16">Cold pull, wall seconds (dashed: hash + inflate + hash over all processors)</text>'
+                f'<text x="8" y="16">{title}</text>'
                 + "".join(rows) + "</svg>\n")
 
 

@@ -10,7 +10,6 @@ milliseconds. Then gc runs in a loop beside lists, tags and removals, and the sl
 import argparse, os, resource, statistics, subprocess, sys, tempfile, threading, time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-BEGIN, END = "<!-- store: begin -->\n", "<!-- store: end -->\n"
 
 
 class Store:
@@ -105,6 +104,15 @@ def report(args, all_rows, besides, version):
     return "\n".join(lines)
 
 
+def put_into(path, part, text):
+    """Replaces the part of a file that stands between its marks; adds it at the end where there is none."""
+    begin, end = f"<!-- {part}: begin -->\n", f"<!-- {part}: end -->\n"
+    with open(path) as f:
+        head, _, rest = f.read().partition(begin)
+    with open(path, "w") as f:
+        f.write(head.rstrip("\n") + "\n\n" + begin + text + end + rest.partition(end)[2])
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--orlop", default=HERE + "/../build/release/orlop")
@@ -125,12 +133,7 @@ def main():
     text = report(args, all_rows, besides, version)
     print(text)
     if args.markdown:
-        with open(args.markdown) as f:
-            old = f.read()
-        head, _, rest = old.partition(BEGIN)
-        _, _, tail = rest.partition(END)
-        with open(args.markdown, "w") as f:
-            f.write(head.rstrip("\n") + "\n\n" + BEGIN + text + END + tail)
+        put_into(args.markdown, "store", text)
 
 
 if __name__ == "__main__":

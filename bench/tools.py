@@ -90,3 +90,58 @@ TOOLS = {
         pull="skopeo copy -q --src-tls-verify=false docker://{ref} oci:{w}/layout:{tag} && umoci unpack --image {w}/layout:{tag} {w}/bundle",
         needs=["skopeo", "umoci"], version="skopeo --version; umoci --version"),
 }
+
+# ---- lazy pulls: bench/lazy.py --------------------------------------------
+#   tag     which of an image's tags it takes
+#   run     the container's start, from nothing, or after "pull" where there is one
+#   eager   "pull" brings all of the image
+#   wait    returns when all of the image is here
+#   beside  whose time for all of the image it is held against: the same blobs, pulled eagerly
+#   mount   shows the image at {tree}
+STARGZ_TOML = CONTAINERD_TOML + """[proxy_plugins.stargz]
+  type = "snapshot"
+  address = "{w}/stargz.sock"
+"""
+ORLOP = "ORLOP_ROOT={w}/root ORLOP_RUN={w}/run ORLOP_DRIVER=erofs {orlop} "
+
+
+def eager(tag):
+    return dict(tag=tag, eager=True, pull=ORLOP + "pull -q {ref}", run=ORLOP + "run --rm {ref} {cmd}", mount=ORLOP + "mount {ref} {{tree}}",
+                umount=ORLOP + "umount {{tree}}")
+
+
+def lazy(tag, beside):
+    return dict(tag=tag, beside=beside, run=ORLOP + "run --lazy --rm {ref} {cmd}", wait=ORLOP + "pull -q --lazy --wait {ref}")
+
+
+STARGZ = dict(
+    tag="estargz",
+    files={"containerd.toml": STARGZ_TOML,
+           "stargz.toml": '[[resolver.host."{reg}".mirrors]]\nhost = "{reg}"\ninsecure = true\n'},
+    daemons=[("${{ORLOP_BENCH_STARGZ:-containerd-stargz-grpc}} -address {w}/stargz.sock -root {w}/stargz -config {w}/stargz.toml",
+              "test -S {w}/stargz.sock"),
+             ("env PATH=/usr/sbin:/usr/bin:/sbin:/bin /usr/bin/containerd -c {w}/containerd.toml", CTR + "version")],
+    pull="ctr-remote -a {w}/sock images rpull --plain-http {ref}",
+    run=CTR + "run --rm --snapshotter stargz {ref} {id} {cmd}",
+    # (ctr images mount would unpack it)
+    mount="top=$(" + CTR + "snapshots --snapshotter stargz ls | awk 'NR > 1 {{ key[$1]; parent[$2] }} END {{ for (k in key) if (!(k in parent)) print k }}') && "
+          + CTR + "snapshots --snapshotter stargz view bench $top >&2 && $(" + CTR + "snapshots --snapshotter stargz mounts {{tree}} bench)",
+    umount="umount {{tree}}",
+    needs=["${{ORLOP_BENCH_STARGZ:-containerd-stargz-grpc}}", "ctr-remote", "/usr/bin/containerd", "/usr/bin/ctr", "runc"])
+
+LAZY = {
+    "orlop": eager("latest"),
+    "orlop estargz": eager("estargz"),
+    "orlop zstd": eager("zstd-chunked"),
+    "lazy estargz": lazy("estargz", "orlop estargz"),
+    "lazy zstd-chunked": lazy("zstd-chunked", "orlop zstd"),
+    "lazy zstd-old": lazy("zstd-old", "orlop zstd"),
+    "lazy soci": lazy("soci", "orlop"),
+    "stargz": STARGZ,
+}
+READ = {
+    "eager": eager("estargz"),
+    "complete": eager("estargz") | dict(pull=ORLOP + "pull -q --lazy --wait {ref}"),
+    "filling": eager("estargz") | dict(pull=ORLOP + "pull -q --lazy --lazy-no-fill {ref}"),
+    "stargz": STARGZ,
+}
