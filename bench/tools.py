@@ -142,6 +142,6 @@ LAZY = {
 READ = {
     "eager": eager("estargz"),
     "complete": eager("estargz") | dict(pull=ORLOP + "pull -q --lazy --wait {ref}"),
-    "filling": eager("estargz") | dict(pull=ORLOP + "pull -q --lazy --lazy-no-fill {ref}"),
+    "filling": eager("estargz") | dict(pull=ORLOP + "pull -q --lazy --no-fill {ref}"),
     "stargz": STARGZ,
 }

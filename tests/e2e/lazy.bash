@@ -1,0 +1,97 @@
+# What the tests of lazy pulls share, beside lib.bash: images of all formats, a slow link, and what they ask of the holder.
+
+# Each engine, or only the one that ORLOP_LAZY_ENGINES names.
+ENGINES=${ORLOP_LAZY_ENGINES:-fanotify fuse}
+
+# The engine works here, else the test is skipped, with orlop's reason.
+need_engine() {
+	local said
+	said=$("$ORLOP" --root "$WORK/probe" --run-root "$WORK/probe-run" info --lazy-engine "$1" --format '{{.LazyEngine}}: {{.LazyEngineReason}}' 2>&1) || true
+	rm -rf --one-file-system "$WORK/probe" "$WORK/probe-run"
+	[[ "$said" == "$1:"* ]] || skip "no engine $1 here: $said"
+}
+
+# Programs of tests/go, built once in the build tree that the program is from: sets GO_TOOLS, or skips.
+need_go() {
+	GO_TOOLS=$(dirname "$ORLOP")/go
+	check "$TESTS/go/build" "$GO_TOOLS" "$@"
+	[ "$status" -ne 77 ] || skip "$output"
+	[ "$status" -eq 0 ]
+}
+
+# lazy_image FORMAT [MAKE-LAZY'S OPTIONS]: pushes the image "lazy" as lazy:FORMAT; its layers as the format has them.
+#   estargz zstd-chunked zstd-old zstd-stargz …   by fixtures/make-lazy
+#   go-zstd-chunked go-soci                       of its gzip layers, by the libraries of podman and soci-snapshotter (need_go)
+#   skopeo-zstd-old                               by skopeo
+lazy_image() {
+	local format=$1 layout=$WORK/lazy-$1 from=$WORK/lazy-gzip
+	shift
+	[ ! -e "$layout.pushed" ] || return 0
+	[ "$format" = gzip ] || [ -d "$from" ] || "$REPO/fixtures/make-lazy" gzip "$from"
+	case $format in
+	go-zstd-chunked) "$GO_TOOLS/make-zstd-chunked" "$from" "$layout" ;;
+	go-soci) "$GO_TOOLS/make-soci" -min 65536 -span 262144 "$from" "$layout" >/dev/null ;;
+	go-soci-v1) "$GO_TOOLS/make-soci" -v1 -min 65536 -span 262144 "$from" "$layout" >/dev/null ;;
+	skopeo-zstd-old) skopeo copy -q --dest-compress-format zstd:chunked "oci:$from:latest" "oci:$layout:latest" ;;
+	*) [ -d "$layout" ] || "$REPO/fixtures/make-lazy" "$format" "$layout" "$@" ;;
+	esac
+	"$TESTS/push-layout" "$layout" "$REGISTRY/lazy:$format"
+	touch "$layout.pushed"
+}
+
+# The digest of layer N, from 0, of lazy:FORMAT.
+layer_digest() { skopeo inspect --tls-verify=false --raw "docker://$REGISTRY/lazy:$1" | jq -r ".layers[$2].digest"; }
+
+# link_start [OPTIONS OF tests/shape]: a link to the registry: sets LINK and CONTROL; logs to $WORK/link.log.
+link_start() {
+	rm -f "$WORK/link.in" "$WORK/link.said"
+	mkfifo "$WORK/link.in"
+	sleep 1000 > "$WORK/link.in" 3>&- & # it ends when this sleeper is killed
+	echo $! > "$WORK/link.pid"
+	"$TESTS/shape" "${FAR:-$REGISTRY}" --log "$WORK/link.log" "$@" < "$WORK/link.in" > "$WORK/link.said" 2>"$WORK/link.err" 3>&- &
+	for _ in $(seq 200); do grep -q '^control' "$WORK/link.said" 2>/dev/null && break; sleep 0.05; done
+	LINK=$(sed -n 's/^link //p' "$WORK/link.said")
+	CONTROL=$(sed -n 's/^control //p' "$WORK/link.said")
+	export LINK CONTROL
+	[ -n "$CONTROL" ] || { cat "$WORK/link.err" >&2; return 1; }
+}
+link_tell() { "$TESTS/shape" tell "$CONTROL" "$@"; }
+
+# What there is of lazy layers: rows, folders, processes.
+lazy_rows() {
+	python3 -c 'import sqlite3, sys; print(sqlite3.connect(sys.argv[1], timeout=60).execute("SELECT count(*) FROM layers WHERE driver = '"'lazy'"'").fetchone()[0])' \
+		"$ORLOP_ROOT/orlop.db"
+}
+# Waits until all layers are whole.
+lazy_wait() {
+	for _ in $(seq "${1:-300}"); do [ "$(lazy_rows)" = 0 ] && return; sleep 0.1; done
+	echo "$(lazy_rows) layers are still lazy"
+	lazy_log
+	return 1
+}
+lazy_log() { cat "$ORLOP_RUN/lazy/log" 2>/dev/null || true; }
+held_pid() { sed -n "s/^$1 \([0-9]*\).*/\1/p" "$ORLOP_RUN/lazy/held" 2>/dev/null; }
+# The processes that serve this run dir, by what they were called with, so that none is overlooked.
+lazy_processes() {
+	local each
+	for each in /proc/[0-9]*; do
+		grep -qsaE 'lazy-(holder|worker)' "$each/cmdline" && grep -qsazF "ORLOP_RUN=$ORLOP_RUN" "$each/environ" && echo "${each#/proc/}"
+	done
+	return 0
+}
+# They end by themselves when nothing needs them.
+no_lazy_processes() {
+	for _ in $(seq 100); do [ -z "$(lazy_processes)" ] && return; sleep 0.1; done
+	echo "still there:"
+	for each in $(lazy_processes); do tr '\0' ' ' < "/proc/$each/cmdline"; echo; done
+	lazy_log
+	return 1
+}
+# After a test, however it went: unmounted first, as a mount that nobody serves would hang its readers.
+lazy_remove() {
+	local pid
+	[ ! -e "$WORK/link.pid" ] || { kill "$(cat "$WORK/link.pid")" 2>/dev/null || true; rm -f "$WORK/link.pid"; }
+	unmount_below "$WORK"
+	for pid in $(lazy_processes); do kill -9 "$pid" 2>/dev/null || true; done
+	store_remove
+}

@@ -1,0 +1,86 @@
+#!/usr/bin/env bats
+# A lazily mounted tree equals the eagerly mounted one at every moment: read in random order by several processes while the rest arrives, with
+# the worker killed every 200 ms, and when it is complete. For each format and both engines; over real images: tests/e2e/lazy-trees.
+load lib.bash
+load lazy.bash
+
+setup_file() {
+	scratch_make
+	tools_are_there || return 0
+	registry_start
+}
+teardown_file() { scratch_remove; }
+tools_are_there() { command -v docker-registry >/dev/null && command -v skopeo >/dev/null && command -v python3 >/dev/null; }
+setup() {
+	need_root
+	need_driver erofs
+	need docker-registry skopeo jq python3
+	store "-$BATS_TEST_NUMBER"
+}
+teardown() {
+	lazy_remove
+	store "-whole"
+	lazy_remove
+}
+
+# What the format's table of contents cannot carry (docs/differences.md).
+exceptions() {
+	case $1 in
+	estargz*) echo --whole-seconds-in-b --empty-xattrs-only-in-a ;;
+	*zstd-old | zstd-stargz) echo --empty-xattrs-only-in-a ;;
+	esac
+}
+
+# same FORMAT ENGINE [kill]: pulls eagerly and lazily, and compares from the first moment to the last.
+same() {
+	local format=$1 engine=$2 whole tree flags
+	read -ra flags <<< "$(exceptions "$format")"
+	need_engine "$engine"
+	lazy_image "$format"
+	link_start --rtt 10 --rate 3000000
+	store -whole
+	orlop pull -q "$REGISTRY/lazy:$format"
+	whole=$(orlop mount "$REGISTRY/lazy:$format")
+	store "-$BATS_TEST_NUMBER"
+	orlop pull -q --lazy --lazy-engine "$engine" "$LINK/lazy:$format"
+	[ "$(lazy_rows)" -gt 0 ] # it is no eager pull that is tested
+	tree=$(orlop mount --lazy "$LINK/lazy:$format")
+	if [ "${3:-}" = kill ]; then
+		coproc KILLER { exec "$TESTS/lazy-kill" "$ORLOP_RUN" worker 200; }
+	fi
+	check "$TESTS/lazy-reader" "$whole" "$tree" --processes 3 "${flags[@]}"
+	[ "$status" -eq 0 ]
+	if [ "${3:-}" = kill ]; then
+		exec {KILLER[1]}>&-
+		read -r killed <&"${KILLER[0]}"
+		echo "$killed workers were killed"
+		[ "$killed" -gt 0 ]
+	fi
+	lazy_wait
+	check "$TESTS/compare-tree" "$whole" "$tree" "${flags[@]}"
+	[ "$status" -eq 0 ]
+	orlop check
+	orlop umount "$tree"
+	# As it is mounted from now on it is an ordinary layer: nothing is passed over.
+	tree=$(orlop mount "$LINK/lazy:$format")
+	check "$TESTS/compare-tree" "$whole" "$tree"
+	[ "$status" -eq 0 ]
+	orlop umount "$tree"
+	no_lazy_processes
+	store -whole
+	orlop umount "$whole"
+	no_mounts_left
+}
+
+@test "estargz, fanotify" { same estargz fanotify; }
+@test "estargz, fuse" { same estargz fuse; }
+@test "estargz, fanotify, workers killed" { same estargz fanotify kill; }
+@test "estargz, fuse, workers killed" { same estargz fuse kill; }
+@test "zstd:chunked with tar-split, fanotify, workers killed" { same zstd-chunked fanotify kill; }
+@test "zstd:chunked with tar-split, fuse" { same zstd-chunked fuse; }
+@test "zstd:chunked without tar-split, fanotify" { same zstd-old fanotify; }
+@test "zstd:chunked without tar-split, fuse, workers killed" { same zstd-old fuse kill; }
+@test "zstd:chunked by podman's library, fanotify" { need_go make-zstd-chunked; same go-zstd-chunked fanotify; }
+@test "zstd:chunked by skopeo, fanotify" { same skopeo-zstd-old fanotify; }
+@test "SOCI by soci-snapshotter's library, fanotify, workers killed" { need_go make-soci; same go-soci fanotify kill; }
+@test "SOCI by soci-snapshotter's library, fuse" { need_go make-soci; same go-soci fuse; }
