@@ -14,7 +14,7 @@ Then, from the registry itself, how fast trees are read, with cold and with warm
 pulled one that is complete, and what is present of ones that are not: orlop without background fill, after all was read once, and
 stargz-snapshotter's.
 """
-import argparse, ctypes, json, os, shlex, socket, statistics, subprocess, sys, time
+import argparse, ctypes, json, os, shlex, signal, socket, statistics, subprocess, sys, time
 
 from bench import Tool, plot, processor
 from store import put_into
@@ -221,6 +221,7 @@ def main():
     if ctypes.CDLL(None).prctl(36, 1, 0, 0, 0):           # PR_SET_CHILD_SUBREAPER: holders and shims come to us
         sys.exit("bench: cannot become a subreaper")
     args.orlop, args.reads = os.path.abspath(args.orlop), os.path.abspath(args.reads)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("bench: stopped"))
     notes = []
     out = open(args.out, "w")
 
