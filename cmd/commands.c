@@ -22,6 +22,7 @@ const ol_command *const *ol_commands(void)
 		&ol_command_unpin,
 		&ol_command_save,
 		&ol_command_import,
+		&ol_command_index,
 		&ol_command_convert,
 		&ol_command_run,
 		&ol_command_ps,
