@@ -15,6 +15,8 @@
 /* Three requests at once keep a long link full; two layers are unpacked side by side. */
 #define FETCH_THREADS  3
 #define UNPACK_THREADS 2
+/* Of a blob's front, fetched as its payload is mounted. */
+#define WARM_BYTES ((uint64_t)64 << 10)
 /* A job that could not be opened is tried again, later each time. */
 #define REOPEN_MS     1000
 #define REOPEN_MS_MAX 60000
@@ -140,6 +142,19 @@ static void unpark(ol_lazy_job *job, int rc, const ol_error *err)
 		answer(ask, rc, err);
 }
 
+/* Before the first read comes: the way to the registry, its token, a connection. The bytes are of use
+ * to the rest. What fails here fails again where somebody waits. */
+static void warm_up(ol_lazy_job *job)
+{
+	const ol_range front = { 0,
+		job->source.blob_size < WARM_BYTES ? job->source.blob_size : WARM_BYTES };
+
+	pthread_rwlock_rdlock(&job->serving);
+	if (job->filler && job->ingest)
+		(void)ol_lazy_fetch_get(job, &front, 1, OL_LAZY_AHEAD, NULL);
+	pthread_rwlock_unlock(&job->serving);
+}
+
 /* A thread of its own: it may have to wait for a pull that has the layer. */
 static void *open_job(void *arg)
 {
@@ -156,6 +171,8 @@ static void *open_job(void *arg)
 	if (rc < 0 && rc != OL_EEXISTS && rc != OL_ECANCELED && job->open_failures == 0)
 		ol_lazy_log(worker, job, "cannot be filled: %s", error.text);
 	unpark(job, rc, &error);
+	if (rc == OL_OK)
+		warm_up(job);
 	pthread_mutex_lock(&worker->lock);
 	/* Another payload was given meanwhile. */
 	if (job->new_payload_fd >= 0 && !worker->over)
