@@ -27,6 +27,7 @@ typedef enum ol_layer_state {
 	OL_LAYER_RETRYING,  /* text = why */
 	OL_LAYER_COMPLETE,
 	OL_LAYER_FAILED,
+	OL_LAYER_LAZY,    /* can be mounted; done, total: compressed bytes that are here */
 	OL_LAYER_MOUNTED, /* the registry had it elsewhere; text = in which repository */
 } ol_layer_state;
 

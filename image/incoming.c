@@ -8,6 +8,7 @@
 #include "image/incoming_priv.h"
 #include "image/rootless_priv.h"
 #include "image/summary.h"
+#include "store/lazy.h"
 #include "store/name.h"
 
 static void image_done(ol_incoming_image *image)
@@ -93,6 +94,9 @@ bool ol_layer_is_usable(ol_store *store, const ol_digest *diff_id, const ol_dige
 	if (ol_layer_get(store, diff_id, false, &info, NULL) < 0)
 		return false;
 	if (blob && !ol_blob_exists(store, blob))
+		return false;
+	/* Lazy layers are for those who said so: ol_layer_is_lazy. */
+	if (strcmp(info.driver, OL_LAZY_DRIVER) == 0)
 		return false;
 	/* An index without its tar is of no use, whatever else there is to make it of. */
 	return ol_blob_exists(store, diff_id) ||

@@ -2,17 +2,31 @@
  * What the store lists for an image in index.json, so that it reads as an OCI image layout. Where
  * the compressed layers are there, that is the image as pulled; where they are not, a derived
  * manifest: the same config, hence the same image ID, over what the store has of each layer, its
- * tar or the blob it was unpacked from, which may be compressed otherwise than this image says.
+ * tar or the blob it was unpacked from, which may be compressed otherwise than this image says. An
+ * image with lazy layers is listed as pulled: its names can be found again there, and what is not
+ * whole is missed by whoever copies it and by nobody else.
  */
 #include <string.h>
 
 #include "base/alloc.h"
 #include "image/incoming_priv.h"
+#include "store/lazy.h"
 
 static bool has_all_blobs(ol_store *store, const ol_document *manifest)
 {
 	for (size_t i = 0; i < manifest->layer_count; i++)
 		if (!ol_blob_exists(store, &manifest->layers[i].digest))
+			return false;
+	return true;
+}
+
+static bool is_whole(ol_store *store, const ol_config *config)
+{
+	ol_layer_info layer;
+
+	for (size_t i = 0; i < config->diff_id_count; i++)
+		if (ol_layer_get(store, &config->diff_ids[i], false, &layer, NULL) == OL_OK &&
+			strcmp(layer.driver, OL_LAZY_DRIVER) == 0)
 			return false;
 	return true;
 }
@@ -86,7 +100,8 @@ static int list_image(
 	ol_blob_info info;
 	int rc;
 
-	if (!has_all_blobs(incoming->session->store, image->document))
+	if (!has_all_blobs(incoming->session->store, image->document) &&
+		is_whole(incoming->session->store, image->config))
 		return derive_manifest(incoming, image, out, err);
 	rc = ol_blob_stat(incoming->session->store, &image->manifest, &info, err);
 	*out = (ol_resolved){ .digest = image->manifest, .size = info.size };

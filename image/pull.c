@@ -4,6 +4,7 @@
  *	resolve     what does the reference mean now?            one HEAD
  *	is_complete then nothing is fetched                      no GET
  *	documents   index → platforms → manifests → configs      each hashed against its descriptor
+ *	lazy        those that can do without their bytes        pull_lazy.c
  *	layers      all that are missing at once                 pull_layers.c
  *	chains      layers that lean on those below              incoming_chains.c
  *	keep        edges, then the name: only now is it listed  incoming.c
@@ -211,8 +212,11 @@ static bool is_complete(ol_pull_state *pull)
 
 		for (size_t k = 0; complete && k < config->diff_id_count; k++)
 			complete = ol_layer_is_usable(pull->incoming.session->store,
-				&config->diff_ids[k],
-				pull->options->keep_blobs ? &layers[k].digest : NULL);
+					   &config->diff_ids[k],
+					   pull->options->keep_blobs ? &layers[k].digest : NULL) ||
+				   (pull->options->lazy &&
+					   ol_layer_is_lazy(pull->incoming.session->store,
+						   &config->diff_ids[k]));
 		complete = complete && ol_layer_stack_load(pull->incoming.session->store, config,
 					       &stack, NULL) == OL_OK;
 		ol_layer_stack_done(&stack);
@@ -294,6 +298,25 @@ static int keep(ol_pull_state *pull, ol_error *err)
 		err);
 }
 
+static int get_layers(ol_pull_state *pull, ol_error *err)
+{
+	int rc = ol_session_need_driver(pull->incoming.session, &pull->driver, err);
+
+	if (rc == OL_OK)
+		rc = ol_session_registry(pull->incoming.session, &pull->registry, err);
+	if (rc < 0)
+		return rc;
+	ol_pull_plan(pull);
+	if (pull->options->lazy)
+		rc = ol_pull_lazy(pull, err);
+	if (rc == OL_OK)
+		rc = ol_pull_layers(pull, err);
+	if (rc < 0)
+		return rc;
+	return pull->options->lazy ? ol_pull_lazy_chains(pull, err)
+				   : ol_incoming_chains(&pull->incoming, err);
+}
+
 /* The steps of the story, between begin and done. */
 static int run(ol_pull_state *pull, ol_pull_result *out, ol_error *err)
 {
@@ -316,19 +339,14 @@ static int run(ol_pull_state *pull, ol_pull_result *out, ol_error *err)
 					    : pull->incoming.images[0].document->media_type);
 	complete = is_complete(pull);
 	out->up_to_date = complete && is_named(pull);
-	if (!complete) {
-		rc = ol_session_need_driver(pull->incoming.session, &pull->driver, err);
-		if (rc == OL_OK)
-			rc = ol_session_registry(pull->incoming.session, &pull->registry, err);
-		if (rc == OL_OK)
-			rc = ol_pull_layers(pull, err);
-		if (rc == OL_OK)
-			rc = ol_incoming_chains(&pull->incoming, err);
-	}
+	if (!complete)
+		rc = get_layers(pull, err);
 	if (rc == OL_OK)
 		rc = ol_cancel_check(pull->incoming.session->options.cancel, err);
 	if (rc == OL_OK)
 		rc = keep(pull, err);
+	if (rc == OL_OK && pull->options->lazy)
+		rc = ol_pull_lazy_begin(pull, out, err);
 	if (rc == OL_OK && pull->options->durable)
 		rc = ol_store_sync(
 			pull->incoming.session->store, pull->incoming.session->options.cancel, err);
@@ -350,7 +368,9 @@ int ol_pull(ol_session *session, const ol_pull_options *options, ol_pull_result 
 {
 	ol_pull_state pull = { .incoming = { .session = session }, .options = options };
 	ol_pull_result result = { 0 };
-	int rc = ol_session_names(session, options->ref, &pull.choices, err);
+	int rc = options->lazy && options->keep_blobs
+			 ? ol_fail(err, OL_EINVAL, "--lazy and --keep-blobs exclude each other")
+			 : ol_session_names(session, options->ref, &pull.choices, err);
 
 	if (rc == OL_OK)
 		rc = ol_lease_begin_resumable(session->store, "pull", &pull.incoming.lease, err);
@@ -366,5 +386,6 @@ int ol_pull(ol_session *session, const ol_pull_options *options, ol_pull_result 
 	}
 	ol_incoming_done(&pull.incoming);
 	ol_name_choices_done(&pull.choices);
+	free(pull.layers);
 	return rc < 0 ? ol_wrap(err, rc, "cannot pull %.255s", options->ref) : OL_OK;
 }

@@ -13,6 +13,7 @@ typedef struct ol_pull_options {
 	/* --durable: fsynced before return; else the caller syncs behind
 	 * (ol_session_sync_behind) */
 	bool durable;
+	const struct ol_lazy_options *lazy; /* --lazy: image/lazy.h; NULL: all of it now. Lent. */
 } ol_pull_options;
 
 typedef struct ol_pull_result {
@@ -21,6 +22,8 @@ typedef struct ol_pull_result {
 	ol_digest config; /* image ID of the (first) platform */
 	bool up_to_date;  /* the reference meant this image before, and all of it was there */
 	uint64_t fetched_bytes, resumed_bytes;
+	size_t lazy_layers, eager_layers; /* of all platforms that were asked for, each once */
+	uint64_t missing_bytes; /* compressed, of lazy layers: what comes when they are read */
 } ol_pull_result;
 
 /* Pulls an image so that it can be mounted: design.md section 5. */

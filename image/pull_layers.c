@@ -42,6 +42,7 @@ struct work {
 	ol_pull_state *pull;
 	struct job *jobs; /* owned; largest first */
 	size_t count;
+	unsigned shown;       /* layers in all, those that are no job included */
 	ol_cancel *stop;      /* owned; fired by the first failure */
 	ol_unpack_gate *gate; /* owned */
 	sem_t decoders;       /* one slot a processor */
@@ -63,7 +64,7 @@ static void tell(struct job *job, ol_layer_state state)
 			.total = job->blob->size,
 			.resumed = job->resumed,
 			.layer = job->index,
-			.layers = (unsigned)job->work->count });
+			.layers = job->work->shown });
 }
 
 static bool stopped(const struct job *job)
@@ -312,29 +313,48 @@ static int larger_first(const void *a, const void *b)
 	return x->blob->size < y->blob->size ? 1 : x->blob->size > y->blob->size ? -1 : 0;
 }
 
-/* One job for each DiffID, however often it stands in the manifests. */
-static void add_job(
-	struct work *work, size_t *cap, const ol_descriptor *blob, const ol_digest *diff_id)
+/* One for each DiffID, however often it stands in the manifests. */
+static void plan_layer(ol_pull_state *pull, size_t *cap, const ol_pull_layer *layer)
 {
-	for (size_t j = 0; j < work->count; j++)
-		if (ol_digest_eq(&work->jobs[j].diff_id, diff_id))
+	for (size_t i = 0; i < pull->layer_count; i++)
+		if (ol_digest_eq(&pull->layers[i].diff_id, &layer->diff_id))
 			return;
-	OL_GROW(work->jobs, work->count, *cap);
-	work->jobs[work->count] = (struct job){
-		.work = work, .blob = blob, .diff_id = *diff_id, .index = (unsigned)work->count
-	};
-	work->count++;
+	OL_GROW(pull->layers, pull->layer_count, *cap);
+	pull->layers[pull->layer_count++] = *layer;
 }
 
-static void plan(struct work *work)
+void ol_pull_plan(ol_pull_state *pull)
 {
-	const ol_incoming *incoming = &work->pull->incoming;
+	const ol_incoming *incoming = &pull->incoming;
 	size_t cap = 0;
 
+	free(pull->layers);
+	pull->layers = NULL;
+	pull->layer_count = 0;
 	for (size_t i = 0; i < incoming->count; i++)
 		for (size_t k = 0; k < incoming->images[i].config->diff_id_count; k++)
-			add_job(work, &cap, &incoming->images[i].document->layers[k],
-				&incoming->images[i].config->diff_ids[k]);
+			plan_layer(pull, &cap,
+				&(ol_pull_layer){
+					.blob = &incoming->images[i].document->layers[k],
+					.diff_id = incoming->images[i].config->diff_ids[k],
+					.manifest = incoming->images[i].manifest,
+				});
+}
+
+static void add_job(
+	struct work *work, const ol_descriptor *blob, const ol_digest *diff_id, unsigned index)
+{
+	work->jobs[work->count++] =
+		(struct job){ .work = work, .blob = blob, .diff_id = *diff_id, .index = index };
+}
+
+static void add_jobs(struct work *work)
+{
+	const ol_pull_state *pull = work->pull;
+
+	for (size_t i = 0; i < pull->layer_count; i++)
+		if (!pull->layers[i].lazy)
+			add_job(work, pull->layers[i].blob, &pull->layers[i].diff_id, (unsigned)i);
 	for (size_t j = 0; j < work->count; j++)
 		tell(&work->jobs[j], OL_LAYER_WAITING);
 	if (work->count)
@@ -346,17 +366,18 @@ static int pull_layers(
 	ol_pull_state *pull, const ol_descriptor *layer, const ol_digest *diff_id, ol_error *err)
 {
 	struct work work = { .pull = pull, .stop = ol_cancel_new(), .gate = ol_unpack_gate_new() };
-	size_t cap = 0;
 	const long processors = sysconf(_SC_NPROCESSORS_ONLN);
 	pthread_t threads[FETCHES_AT_ONCE];
 	size_t started = 0;
 
 	pthread_mutex_init(&work.lock, NULL);
 	(void)sem_init(&work.decoders, 0, processors > 0 ? (unsigned)processors : 1);
+	work.shown = layer ? 1 : (unsigned)pull->layer_count;
+	work.jobs = ol_alloc_array((size_t)work.shown + 1, sizeof *work.jobs);
 	if (layer)
-		add_job(&work, &cap, layer, diff_id);
+		add_job(&work, layer, diff_id, 0);
 	else
-		plan(&work);
+		add_jobs(&work);
 	while (started < FETCHES_AT_ONCE && started < work.count &&
 		pthread_create(&threads[started], NULL, worker, &work) == 0)
 		started++;

@@ -35,7 +35,8 @@ static int find_or_pull(
 {
 	ol_pull_options pull = { .ref = options->image,
 		.platforms = options->platform,
-		.platform_count = options->platform != NULL };
+		.platform_count = options->platform != NULL,
+		.lazy = options->lazy };
 	ol_pull_result pulled;
 	ol_error missing = { 0 };
 	int rc = OL_ENOTFOUND;

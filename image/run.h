@@ -14,7 +14,8 @@ typedef struct ol_run_options {
 	const char *image;
 	const ol_platform *platform; /* NULL: the host's */
 	ol_pull_policy pull;
-	bool remove;         /* --rm */
+	const struct ol_lazy_options *lazy; /* if it is pulled: image/lazy.h; or NULL */
+	bool remove;                        /* --rm */
 	bool record;         /* --record: what a lazy image's start reads becomes its profile */
 	const char *name;    /* --name, or NULL: made up */
 	const char *runtime; /* NULL: ours */

@@ -1,0 +1,22 @@
+#pragma once
+
+/*
+ * The SOCI index of an image that is pulled, if it has one. Version 2 is bound to the image's
+ * manifest, or stands in the index by which it was pulled; version 1 is only said to belong to it,
+ * by whoever pushed it, and is asked for with --lazy-unbound alone.
+ */
+#include "image/pull_priv.h"
+#include "manifest/soci.h"
+
+typedef struct ol_soci_found {
+	bool found;
+	ol_soci_index index; /* owned */
+} ol_soci_found;
+
+/* Nothing found is OK, as is an index that is of no use: that is warned of. Negative: the registry
+ * could not be asked. */
+int ol_lazy_soci_find(
+	ol_pull_state *pull, const ol_incoming_image *image, ol_soci_found *out, ol_error *err);
+void ol_soci_found_done(ol_soci_found *found);
+/* The ztoc of a layer; NULL: there is none. */
+const ol_descriptor *ol_soci_found_ztoc(const ol_soci_found *found, const ol_digest *blob);

@@ -1,0 +1,426 @@
+#include <stdio.h>
+
+#include "base/alloc.h"
+#include "base/limits.h"
+#include "image/lazy_toc_priv.h"
+#include "manifest/json_scan.h"
+#include "manifest/tar.h"
+#include "snapshot/decode.h"
+#include "store/attached.h"
+
+/* The end of a blob that is fetched at once: the footer, and with it most tables, which take some
+ * hundredth of their blob. */
+#define TAIL_BYTES_MIN ((uint64_t)64 << 10)
+#define TAIL_BYTES_MAX ((uint64_t)1 << 20)
+#define TAIL_PART      100
+#define STEP_BYTES     ((size_t)64 << 10)
+#define TAR_BYTES_MORE ((size_t)64 << 10) /* headers and padding around a table's JSON */
+
+#define EXTERNAL_SUFFIX "-esgztoc"
+#define EXTERNAL_LAYER  "containerd.io/snapshot/stargz/layer.digest"
+#define JSON_NAME       "stargz.index.json"
+
+void ol_toc_got_done(ol_toc_got *got)
+{
+	ol_buf_done(&got->main);
+	ol_buf_done(&got->split);
+	*got = (ol_toc_got){ 0 };
+}
+
+int ol_toc_choose(const ol_toc_ask *ask, ol_toc_choice *out, ol_error *err)
+{
+	ol_store *store = ask->pull->incoming.session->store;
+	ol_autofree char *kind = ol_text("ztoc %s", ol_digest_format(&ask->blob->digest).text);
+	ol_toc_choice choice = { .kind = OL_TOC_BOUND };
+	int rc = ol_toc_binding_of(ask->blob, &choice.binding, NULL);
+
+	if (rc == OL_ENOTFOUND) {
+		choice.kind = OL_TOC_OURS;
+		rc = ol_attached(store, &ask->diff_id, kind, &choice.ours, NULL);
+		if (rc == OL_OK && !ol_blob_exists(store, &choice.ours))
+			rc = OL_ENOTFOUND;
+	}
+	if (rc == OL_ENOTFOUND && ask->ztoc) {
+		choice.kind = OL_TOC_SOCI;
+		rc = OL_OK;
+	}
+	if (rc == OL_OK)
+		*out = choice;
+	else if (rc != OL_ENOTFOUND) /* once more, for the words */
+		return ol_toc_binding_of(ask->blob, &choice.binding, err);
+	return rc == OL_OK
+		       ? OL_OK
+		       : ol_fail(err, rc, "it has no table of contents that its manifest binds");
+}
+
+static uint64_t tail_bytes(const ol_descriptor *blob)
+{
+	uint64_t size = blob->size / TAIL_PART;
+
+	size = size < TAIL_BYTES_MIN   ? TAIL_BYTES_MIN
+	       : size > TAIL_BYTES_MAX ? TAIL_BYTES_MAX
+				       : size;
+	return size < blob->size ? size : blob->size;
+}
+
+uint64_t ol_toc_weight(const ol_toc_ask *ask, const ol_toc_choice *choice)
+{
+	switch (choice->kind) {
+	case OL_TOC_BOUND:
+		return choice->binding.place.toc.size
+			       ? choice->binding.place.toc_raw_size +
+					 choice->binding.place.tar_split_raw_size
+			       : ask->blob->size / TAIL_PART * 8;
+	case OL_TOC_SOCI:
+		return ask->ztoc->size;
+	case OL_TOC_OURS:
+		break;
+	}
+	return ask->blob->size / TAIL_PART;
+}
+
+/* A growing output for a decoder: never more than max bytes. */
+static int run_decoder(
+	ol_decoder *decoder, ol_decode_step *step, size_t max, ol_buf *out, ol_error *err)
+{
+	do {
+		char *room = ol_buf_room(out, STEP_BYTES);
+		int rc;
+
+		if (!room)
+			return ol_fail(err, OL_ELIMIT,
+				"the table of contents inflates to more than %zu bytes", max);
+		step->out = (unsigned char *)room;
+		step->out_size = STEP_BYTES;
+		rc = ol_decoder_run(decoder, step, err);
+		if (rc < 0)
+			return rc;
+		out->size += step->made;
+		out->data[out->size] = '\0';
+		if (out->size > max)
+			return ol_fail(err, OL_ELIMIT,
+				"the table of contents inflates to more than %zu bytes", max);
+	} while (step->in_size > 0 || step->made == STEP_BYTES);
+	return OL_OK;
+}
+
+/* Reads range of source, inflated, into out; *packed is the digest of what was read. */
+static int inflate(ol_source *source, const ol_toc_range *range, ol_compression compression,
+	size_t max, ol_digest *packed, ol_buf *out, ol_error *err)
+{
+	ol_autofree unsigned char *bytes = ol_alloc(STEP_BYTES);
+	ol_auto(ol_hasher_free) ol_hasher *hasher = ol_hasher_new(packed->algorithm);
+	ol_auto(ol_decoder_free) ol_decoder *decoder = NULL;
+	int rc = ol_decoder_new(compression, &decoder, err);
+
+	*out = OL_BUF(max + 2 * STEP_BYTES);
+	for (uint64_t at = 0; rc == OL_OK && at < range->size;) {
+		const uint64_t left = range->size - at;
+		const size_t size = left < STEP_BYTES ? (size_t)left : STEP_BYTES;
+		ol_decode_step step = { .in = bytes, .in_size = size };
+
+		rc = ol_source_read_at(source, range->offset + at, bytes, size, err);
+		if (rc < 0)
+			break;
+		ol_hasher_update(hasher, bytes, size);
+		rc = run_decoder(decoder, &step, max, out, err);
+		at += size;
+	}
+	if (rc == OL_OK)
+		rc = ol_decoder_finish(decoder, err);
+	*packed = ol_hasher_final(hasher);
+	return rc;
+}
+
+struct json_search {
+	bool found;
+	uint64_t offset, size;
+};
+
+static int look_at_entry(void *ctx, const ol_tar_entry *entry, ol_error *err)
+{
+	struct json_search *search = ctx;
+
+	(void)err;
+	if (entry->type == OL_TAR_FILE && !entry->sparse && strcmp(entry->name, JSON_NAME) == 0) {
+		search->found = true;
+		search->offset = entry->data_offset;
+		search->size = entry->data_size;
+	}
+	return OL_OK;
+}
+
+int ol_toc_json_of_tar(ol_view tar, ol_view *out, ol_error *err)
+{
+	struct json_search search = { 0 };
+	ol_auto(ol_tar_free) ol_tar *reader =
+		ol_tar_new(&(ol_tar_handler){ .entry = look_at_entry, .ctx = &search });
+	int rc = ol_tar_push(reader, tar.data, tar.size, err);
+
+	if (rc == OL_OK)
+		rc = ol_tar_finish(reader, err);
+	if (rc < 0)
+		return ol_wrap(err, rc, "the table of contents");
+	if (!search.found || search.offset > tar.size || search.size > tar.size - search.offset)
+		return ol_fail(err, OL_ECORRUPT, "the table of contents has no " JSON_NAME);
+	*out = ol_view_from(tar.data + search.offset, (size_t)search.size);
+	return OL_OK;
+}
+
+static int check_digest(const ol_digest *want, ol_view bytes, ol_error *err)
+{
+	const ol_digest got = ol_digest_of(want->algorithm, bytes.data, bytes.size);
+	int rc = ol_digest_check(want, &got, err);
+
+	return rc < 0 ? ol_wrap(err, rc, "the table of contents") : OL_OK;
+}
+
+/* An image of the name with "-esgztoc" behind its tag holds the tables, one for each layer. */
+static int find_external(const ol_toc_ask *ask, ol_ref *ref, ol_document **document,
+	const ol_descriptor **out, ol_error *err)
+{
+	const ol_digest_text want = ol_digest_format(&ask->blob->digest);
+	ol_auto_buf ol_buf body = OL_BUF(OL_MANIFEST_BYTES_MAX);
+	ol_resolved resolved = { 0 };
+	int rc;
+
+	*ref = ask->pull->ref;
+	ref->digest = (ol_digest){ 0 };
+	if (!*ref->tag || strlen(ref->tag) + strlen(EXTERNAL_SUFFIX) > OL_TAG_MAX)
+		return ol_fail(err, OL_ENOTFOUND,
+			"its table of contents is in an image whose tag is not known");
+	memcpy(ref->tag + strlen(ref->tag), EXTERNAL_SUFFIX, sizeof EXTERNAL_SUFFIX);
+	rc = ol_registry_resolve(ask->pull->registry, ref, &resolved, err);
+	if (rc == OL_OK)
+		rc = ol_registry_get_manifest(
+			ask->pull->registry, ref, &resolved.digest, &body, NULL, err);
+	if (rc == OL_OK)
+		rc = ol_document_parse(ol_buf_view(&body), resolved.media_type, document, err);
+	for (size_t i = 0; rc == OL_OK && i < (*document)->layer_count; i++) {
+		const char *of = ol_descriptor_annotation(&(*document)->layers[i], EXTERNAL_LAYER);
+
+		if (of && strcmp(of, want.text) == 0) {
+			*out = &(*document)->layers[i];
+			return OL_OK;
+		}
+	}
+	return rc < 0 ? rc
+		      : ol_fail(err, OL_ENOTFOUND, "%s has no table of contents for it",
+				ol_ref_format_familiar(ref).text);
+}
+
+static int get_external(const ol_toc_ask *ask, ol_toc_got *got, ol_error *err)
+{
+	ol_auto(ol_document_free) ol_document *document = NULL;
+	ol_auto_buf ol_buf packed = OL_BUF(OL_TOC_BYTES_MAX);
+	ol_source *source;
+	const ol_descriptor *layer = NULL;
+	ol_digest digest = { .algorithm = OL_SHA256 };
+	ol_ref ref;
+	int rc = find_external(ask, &ref, &document, &layer, err);
+
+	if (rc == OL_OK)
+		rc = ol_registry_get_small_blob(
+			ask->pull->registry, &ref, layer, OL_TOC_BYTES_MAX, &packed, err);
+	if (rc < 0)
+		return rc;
+	source = ol_source_of_memory(packed.data, packed.size);
+	rc = inflate(source, &(ol_toc_range){ 0, packed.size }, OL_COMPRESSION_GZIP,
+		OL_TOC_BYTES_MAX + TAR_BYTES_MORE, &digest, &got->main, err);
+	ol_source_close(source);
+	return rc;
+}
+
+static int get_estargz(const ol_toc_ask *ask, const ol_toc_binding *binding,
+	const ol_toc_place *place, ol_lazy_blob *blob, ol_toc_got *got, ol_error *err)
+{
+	ol_digest packed = { .algorithm = binding->toc.algorithm };
+	ol_view json = { 0 };
+	int rc;
+
+	if (place->format == OL_TOC_ESTARGZ_EXTERNAL) {
+		rc = get_external(ask, got, err);
+	} else {
+		got->toc.place = place->toc;
+		rc = ol_lazy_blob_need(blob, place->toc.offset, place->toc.size, err);
+		if (rc == OL_OK)
+			rc = inflate(blob->source, &place->toc, OL_COMPRESSION_GZIP,
+				OL_TOC_BYTES_MAX + TAR_BYTES_MORE, &packed, &got->main, err);
+	}
+	if (rc == OL_OK)
+		rc = ol_toc_json_of_tar(ol_buf_view(&got->main), &json, err);
+	if (rc == OL_OK)
+		rc = check_digest(&binding->toc, json, err);
+	got->toc.format = OL_LAZY_ESTARGZ;
+	got->toc.bytes = ol_buf_view(&got->main);
+	return rc;
+}
+
+/* The member tarSplitDigest of the table: unset where it has none. */
+static int tar_split_digest(ol_view json, ol_digest *out, ol_error *err)
+{
+	ol_json_scan scan;
+	ol_json_token token;
+	int rc;
+
+	*out = (ol_digest){ 0 };
+	ol_json_scan_init(&scan, json, OL_TOC_STRING_MAX);
+	rc = ol_json_scan_next(&scan, &token, err);
+	if (rc == OL_OK && token.type != OL_JSON_TOKEN_OBJECT)
+		rc = ol_fail(err, OL_ECORRUPT, "the table of contents is no object");
+	while (rc == OL_OK) {
+		bool wanted;
+
+		rc = ol_json_scan_next(&scan, &token, err);
+		if (rc < 0 || token.type != OL_JSON_TOKEN_KEY)
+			break;
+		wanted = ol_view_is(token.text, "tarSplitDigest");
+		rc = ol_json_scan_next(&scan, &token, err);
+		if (rc == OL_OK && wanted && token.type == OL_JSON_TOKEN_STRING &&
+			token.text.size > 0)
+			rc = ol_digest_is_set(out)
+				     ? ol_fail(err, OL_ECORRUPT, "tarSplitDigest stands twice")
+				     : ol_digest_parse(token.text, out, err);
+		else if (rc == OL_OK)
+			rc = ol_json_scan_skip(&scan, &token, err);
+	}
+	ol_json_scan_done(&scan);
+	return rc == OL_EINVAL || rc == OL_EUNSUPPORTED
+		       ? ol_wrap(err, OL_ECORRUPT, "the table of contents")
+		       : rc;
+}
+
+/* One frame, of exactly so many bytes inflated. */
+static int inflate_frame(ol_lazy_blob *blob, const ol_toc_range *range, uint64_t raw_size,
+	ol_digest *packed, ol_buf *out, ol_error *err)
+{
+	int rc = inflate(
+		blob->source, range, OL_COMPRESSION_ZSTD, (size_t)raw_size, packed, out, err);
+
+	if (rc == OL_OK && out->size != raw_size)
+		rc = ol_fail(err, OL_ECORRUPT, "the table of contents has %zu bytes, not %llu",
+			out->size, (unsigned long long)raw_size);
+	return rc;
+}
+
+static int get_tar_split(
+	const ol_toc_place *place, ol_lazy_blob *blob, ol_toc_got *got, ol_error *err)
+{
+	ol_digest want, packed;
+	int rc = tar_split_digest(got->toc.bytes, &want, err);
+
+	/* What no digest binds is as if it were not there. */
+	if (rc < 0 || !ol_digest_is_set(&want))
+		return rc;
+	packed = (ol_digest){ .algorithm = want.algorithm };
+	rc = inflate_frame(
+		blob, &place->tar_split, place->tar_split_raw_size, &packed, &got->split, err);
+	if (rc == OL_OK)
+		rc = ol_digest_check(&want, &packed, err);
+	if (rc < 0)
+		return ol_wrap(err, rc, "the tar-split");
+	got->toc.tar_split = ol_buf_view(&got->split);
+	return OL_OK;
+}
+
+/* Table, tar-split and footer stand side by side: one request brings them. */
+static int need_all(const ol_toc_place *place, ol_lazy_blob *blob, ol_error *err)
+{
+	const ol_toc_range *toc = &place->toc, *split = &place->tar_split;
+	uint64_t end = toc->offset + toc->size;
+	int rc = OL_OK;
+
+	if (split->size && split->offset >= end && split->offset - end < STEP_BYTES)
+		end = split->offset + split->size;
+	else if (split->size)
+		rc = ol_lazy_blob_need(blob, split->offset, split->size, err);
+	if (blob->blob->size - end < STEP_BYTES)
+		end = blob->blob->size;
+	return rc < 0 ? rc : ol_lazy_blob_need(blob, toc->offset, end - toc->offset, err);
+}
+
+static int get_zstd_chunked(const ol_toc_binding *binding, const ol_toc_place *place,
+	ol_lazy_blob *blob, ol_toc_got *got, ol_error *err)
+{
+	ol_digest packed = { .algorithm = binding->toc.algorithm };
+	int rc = need_all(place, blob, err);
+
+	if (rc == OL_OK)
+		rc = inflate_frame(
+			blob, &place->toc, place->toc_raw_size, &packed, &got->main, err);
+	got->toc.format = OL_LAZY_ZSTD_CHUNKED;
+	got->toc.place = place->toc;
+	got->toc.bytes = ol_buf_view(&got->main);
+	if (rc == OL_OK && binding->toc_is_raw)
+		rc = check_digest(&binding->toc, got->toc.bytes, err);
+	else if (rc == OL_OK && (rc = ol_digest_check(&binding->toc, &packed, err)) < 0)
+		rc = ol_wrap(err, rc, "the table of contents");
+	return rc == OL_OK && place->tar_split.size ? get_tar_split(place, blob, got, err) : rc;
+}
+
+/* Where it is, from the blob's last bytes. */
+static int read_footer(ol_lazy_blob *blob, ol_toc_place *out, ol_error *err)
+{
+	const ol_descriptor *is = blob->blob;
+	const uint64_t tail = tail_bytes(is);
+	char bytes[OL_TOC_FOOTER_BYTES_MAX];
+	const size_t size = is->size < sizeof bytes ? (size_t)is->size : sizeof bytes;
+	int rc = ol_lazy_blob_need(blob, is->size - tail, tail, err);
+
+	if (rc == OL_OK)
+		rc = ol_source_read_at(blob->source, is->size - size, bytes, size, err);
+	return rc == OL_OK ? ol_toc_footer_parse(ol_view_from(bytes, size), is->size, out, err)
+			   : rc;
+}
+
+static int get_bound(const ol_toc_ask *ask, const ol_toc_binding *binding, ol_lazy_blob *blob,
+	ol_toc_got *got, ol_error *err)
+{
+	ol_toc_place place = binding->place;
+	int rc = OL_OK;
+
+	if (place.toc.size == 0)
+		rc = read_footer(blob, &place, err);
+	if (rc < 0)
+		return rc;
+	if ((place.format == OL_TOC_ZSTD_CHUNKED) != (binding->format == OL_TOC_ZSTD_CHUNKED))
+		return ol_fail(
+			err, OL_ECORRUPT, "its footer has another form than its annotations say");
+	return place.format == OL_TOC_ZSTD_CHUNKED
+		       ? get_zstd_chunked(binding, &place, blob, got, err)
+		       : get_estargz(ask, binding, &place, blob, got, err);
+}
+
+int ol_toc_get(const ol_toc_ask *ask, const ol_toc_choice *choice, ol_lazy_blob *blob,
+	ol_toc_got *out, ol_error *err)
+{
+	ol_toc_got got = { 0 };
+	int rc = OL_OK;
+
+	switch (choice->kind) {
+	case OL_TOC_BOUND:
+		do {
+			ol_toc_got_done(&got);
+			rc = get_bound(ask, &choice->binding, blob, &got, err);
+		} while ((rc == OL_ECORRUPT || rc == OL_ELIMIT) && ol_lazy_blob_blame(blob));
+		break;
+	case OL_TOC_OURS:
+		got.main = OL_BUF(OL_TOC_BYTES_MAX);
+		rc = ol_blob_read(ask->pull->incoming.session->store, &choice->ours,
+			OL_TOC_BYTES_MAX, &got.main, err);
+		break;
+	case OL_TOC_SOCI:
+		got.main = OL_BUF(OL_TOC_BYTES_MAX);
+		rc = ol_registry_get_small_blob(ask->pull->registry, &ask->pull->ref, ask->ztoc,
+			OL_TOC_BYTES_MAX, &got.main, err);
+		break;
+	}
+	if (rc < 0) {
+		ol_toc_got_done(&got);
+		return rc;
+	}
+	if (choice->kind != OL_TOC_BOUND)
+		got.toc = (ol_lazy_toc){ .format = OL_LAZY_SOCI, .bytes = ol_buf_view(&got.main) };
+	*out = got;
+	return OL_OK;
+}

@@ -1,0 +1,79 @@
+/*
+ * What follows when a lazy pull has all it needs: chains, which may take more than the tables say,
+ * and the background fill.
+ */
+#include <string.h>
+
+#include "base/alloc.h"
+#include "image/lazy.h"
+#include "image/pull_priv.h"
+#include "store/lazy.h"
+
+/* The error names the layers that others cannot lean on; where it names none of ours, all lazy ones
+ * are meant. False: there is none. */
+static bool give_up_lazy(ol_pull_state *pull, const ol_error *why)
+{
+	const ol_listener *listener = &pull->incoming.session->options.listener;
+	bool named = false, any = false;
+
+	for (size_t i = 0; i < pull->layer_count; i++)
+		named = named ||
+			(pull->layers[i].lazy &&
+				strstr(why->text, ol_digest_hex(&pull->layers[i].diff_id).text));
+	for (size_t i = 0; i < pull->layer_count; i++) {
+		ol_pull_layer *layer = &pull->layers[i];
+
+		if (!layer->lazy ||
+			(named && !strstr(why->text, ol_digest_hex(&layer->diff_id).text)))
+			continue;
+		layer->lazy = false;
+		any = true;
+		ol_tell_text(listener, OL_EVENT_NOTE, "layer %s is pulled whole: %s",
+			ol_digest_short(&layer->blob->digest).text, why->text);
+	}
+	return any;
+}
+
+int ol_pull_lazy_chains(ol_pull_state *pull, ol_error *err)
+{
+	for (;;) {
+		ol_error why = { 0 };
+		int rc = ol_incoming_chains(&pull->incoming, &why);
+
+		/* Each round makes at least one layer whole: there is an end. */
+		if (rc == OL_EUNSUPPORTED && give_up_lazy(pull, &why)) {
+			rc = ol_pull_layers(pull, &why);
+			if (rc == OL_OK)
+				continue;
+		}
+		if (rc < 0 && err)
+			*err = why;
+		return rc;
+	}
+}
+
+int ol_pull_lazy_begin(ol_pull_state *pull, ol_pull_result *out, ol_error *err)
+{
+	ol_session *session = pull->incoming.session;
+	ol_autofree ol_layer_info *layers = NULL;
+	int rc;
+
+	if (!pull->layers)
+		ol_pull_plan(pull);
+	layers = ol_alloc_array(pull->layer_count + 1, sizeof *layers);
+	for (size_t i = 0; i < pull->layer_count; i++) {
+		ol_layer_info *info = &layers[out->lazy_layers];
+
+		rc = ol_layer_get(session->store, &pull->layers[i].diff_id, false, info, err);
+		if (rc < 0)
+			return rc;
+		if (strcmp(info->driver, OL_LAZY_DRIVER) != 0)
+			continue;
+		out->lazy_layers++;
+		out->missing_bytes += info->blob_size > pull->layers[i].present
+					      ? info->blob_size - pull->layers[i].present
+					      : 0;
+	}
+	out->eager_layers = pull->layer_count - out->lazy_layers;
+	return OL_OK;
+}
