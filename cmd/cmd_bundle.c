@@ -1,6 +1,7 @@
 #include "base/alloc.h"
 #include "cmd/commands.h"
 #include "cmd/idmap_option.h"
+#include "cmd/lazy_options.h"
 #include "cmd/progress_options.h"
 #include "cmd/registry_options.h"
 #include "cmd/run_options.h"
@@ -10,10 +11,13 @@ static int run(ol_context *ctx, ol_error *err)
 	ol_run_options options = { .image = ol_args_word(ctx->args, 0), .runtime = "" };
 	const char *dir = ol_args_word(ctx->args, 1);
 	ol_platform platform = { 0 };
+	ol_lazy_options lazy;
 	ol_session *session = NULL;
 	ol_idmap idmap;
-	int rc = ol_container_options_read(ctx, &platform, &options, err);
+	int rc = ol_lazy_options_read(ctx->args, &lazy, &options.lazy, err);
 
+	if (rc == OL_OK)
+		rc = ol_container_options_read(ctx, &platform, &options, err);
 	if (rc == OL_OK)
 		rc = ol_idmap_option(ctx->args, &idmap, err);
 	options.container.idmap = &idmap;
@@ -52,7 +56,7 @@ const ol_command ol_command_bundle = {
 		"With --idmap, or --uidmap and --gidmap, config.json asks for a user namespace "
 		"and rootfs shows the owners that fit it.",
 	.options = { options, ol_container_options_table, ol_container_refused_table,
-		ol_registry_options },
+		ol_lazy_options_table, ol_registry_options },
 	.examples = (const ol_example[]){ { "bundle -e DEBUG=1 debian:12 ./web sleep 60",
 						  "then: crun run --bundle ./web web" },
 		{ "bundle --idmap 0:100000:65536 debian:12 ./web", "with a user namespace" },

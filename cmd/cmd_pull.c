@@ -1,7 +1,9 @@
 #include "cmd/commands.h"
+#include "cmd/lazy_options.h"
 #include "cmd/platforms.h"
 #include "cmd/progress_options.h"
 #include "cmd/registry_options.h"
+#include "cmd/size.h"
 #include "image/pull.h"
 
 /* --platform, as often as it was given, each a list; else DOCKER_DEFAULT_PLATFORM. */
@@ -33,6 +35,19 @@ static void tell_start(const ol_context *ctx, const ol_ref *ref, bool quiet)
 		strncmp(name.text, "docker.io/", 10) == 0 ? name.text + 10 : name.text);
 }
 
+/* "3 of 4 layers are lazy: 412MB come when they are read" */
+static void tell_lazy(ol_context *ctx, const ol_pull_result *result)
+{
+	const size_t layers = result->lazy_layers + result->eager_layers;
+
+	if (result->lazy_layers)
+		ol_console_printf(ctx->console,
+			"%zu of %zu layer%s %s lazy: %s come when they are read\n",
+			result->lazy_layers, layers, layers == 1 ? "" : "s",
+			result->lazy_layers == 1 ? "is" : "are",
+			ol_size_format(result->missing_bytes).text);
+}
+
 static void tell_result(ol_context *ctx, const ol_pull_result *result, bool quiet)
 {
 	ol_ref_string canonical = ol_ref_format(&result->ref),
@@ -47,6 +62,9 @@ static void tell_result(ol_context *ctx, const ol_pull_result *result, bool quie
 		ol_json_set_bool(line, "up_to_date", result->up_to_date);
 		ol_json_set_int(line, "fetched", (int64_t)result->fetched_bytes);
 		ol_json_set_int(line, "resumed", (int64_t)result->resumed_bytes);
+		ol_json_set_int(line, "lazy_layers", (int64_t)result->lazy_layers);
+		ol_json_set_int(line, "eager_layers", (int64_t)result->eager_layers);
+		ol_json_set_int(line, "missing", (int64_t)result->missing_bytes);
 		ol_progress_line(ctx->progress, "done", line);
 		return;
 	}
@@ -58,6 +76,7 @@ static void tell_result(ol_context *ctx, const ol_pull_result *result, bool quie
 			result->up_to_date ? "Image is up to date for"
 					   : "Downloaded newer image for",
 			familiar.text);
+		tell_lazy(ctx, result);
 	}
 	ol_console_printf(ctx->console, "%s\n", canonical.text);
 }
@@ -74,10 +93,17 @@ static int run(ol_context *ctx, ol_error *err)
 		.pin = ol_args_flag(ctx->args, "pin"),
 		.durable = ol_args_flag(ctx->args, "durable"),
 	};
+	ol_lazy_options lazy;
 	ol_pull_result result = { 0 };
 	ol_session *session = NULL;
 	ol_ref ref = { 0 };
 	int rc = platforms_of(ctx, platforms, &options.platform_count, err);
+
+	if (rc == OL_OK)
+		rc = ol_lazy_options_read(ctx->args, &lazy, &options.lazy, err);
+	/* What the environment says gives way to what was typed. */
+	if (options.keep_blobs && !ol_args_has(ctx->args, "lazy"))
+		options.lazy = NULL;
 
 	if (rc == OL_OK && options.all_platforms && options.platform_count)
 		return ol_fail(err, OL_EINVAL, "--platform and --all-platforms exclude each other");
@@ -128,8 +154,13 @@ const ol_command ol_command_pull = {
 		       "crash; nothing is listed before all of it is there.\n\n"
 		       "The last line is the image's full reference; with `--quiet` it is the only "
 		       "one. `--progress=json` writes one JSON object a line, "
-		       "described in docs/progress.md.",
-	.options = { options, ol_registry_options },
+		       "described in docs/progress.md.\n\n"
+		       "With --lazy only tables of contents are fetched of the layers that have "
+		       "one which the image's manifest binds by digest: eStargz, zstd:chunked, "
+		       "SOCI. The image can be mounted and run at once; what is read is fetched "
+		       "and verified then, and the rest in the background. Layers without one, and "
+		       "small ones, are pulled whole, and it is said which and why.",
+	.options = { options, ol_lazy_options_table, ol_registry_options },
 	.aliases = (const ol_alias[]){ { "image pull", NULL }, { 0 } },
 	.examples = (const ol_example[]){ { "pull debian:12", "from Docker Hub" },
 		{ "pull --platform linux/arm64,linux/amd64 ghcr.io/owner/app:1.4",
@@ -137,7 +168,10 @@ const ol_command ol_command_pull = {
 		{ "pull "
 		  "alpine@sha256:4bcff63911fcb4448bd4fdacec207030997caf25e9bea4045fa6c8c44de311d1",
 			"exactly this one" },
-		{ "pull --progress=json debian:12", "watched by a program" }, { 0 } },
+		{ "pull --progress=json debian:12", "watched by a program" },
+		{ "pull --lazy --lazy-rate 4m ghcr.io/owner/app:1.4-esgz",
+			"usable at once, the rest at 4 MiB a second" },
+		{ 0 } },
 	.words_min = 1,
 	.words_max = 1,
 	.completes = OL_COMPLETES_IMAGES,

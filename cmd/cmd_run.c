@@ -2,6 +2,7 @@
 
 #include "base/alloc.h"
 #include "cmd/commands.h"
+#include "cmd/lazy_options.h"
 #include "cmd/progress_options.h"
 #include "cmd/registry_options.h"
 #include "cmd/run_options.h"
@@ -46,9 +47,12 @@ static int run(ol_context *ctx, ol_error *err)
 		.cidfile = ol_args_text(ctx->args, "cidfile"),
 	};
 	ol_platform platform = { 0 };
+	ol_lazy_options lazy;
 	ol_session *session = NULL;
 	int rc = check_name(options.name, err);
 
+	if (rc == OL_OK)
+		rc = ol_lazy_options_read(ctx->args, &lazy, &options.lazy, err);
 	if (rc == OL_OK)
 		rc = ol_container_options_read(ctx, &platform, &options, err);
 	if (rc == OL_OK && lacks_terminal(&options.container)) {
@@ -107,9 +111,12 @@ const ol_command ol_command_run = {
 		"itself, 126 a program that cannot be started, 127 one that is not there.\n\n"
 		"Without `--network host` the container has no network but its own loopback. "
 		"Without `--rm` it stays after its end, listed by "
-		"`orlop ps -a`. All that stands behind the image belongs to the container.",
+		"`orlop ps -a`. All that stands behind the image belongs to the container.\n\n"
+		"With --lazy an image that is missing is pulled as by `orlop pull --lazy`: the "
+		"program starts after a few requests, and what it reads is fetched then. An image "
+		"that is there already stays as it is.",
 	.options = { options, ol_container_options_table, ol_container_refused_table,
-		ol_registry_options },
+		ol_lazy_options_table, ol_registry_options },
 	.aliases = (const ol_alias[]){ { "container run", NULL }, { 0 } },
 	.examples = (const ol_example[]){ { "run --rm -it debian:12",
 						  "a shell, removed when it ends" },
@@ -117,6 +124,7 @@ const ol_command ol_command_run = {
 			"a folder of the host, and its network" },
 		{ "run --rm --read-only --cap-drop ALL -m 256m --pids-limit 64 debian:12 id",
 			"on a short leash" },
+		{ "run --rm --lazy ghcr.io/owner/app:1.4-esgz", "started before it is all here" },
 		{ 0 } },
 	.words_min = 1,
 	.words_many = true,

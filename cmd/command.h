@@ -58,7 +58,7 @@ typedef struct ol_context {
 	int status;                     /* exit status when run returns OL_OK */
 } ol_context;
 
-#define OL_COMMAND_TABLES 4
+#define OL_COMMAND_TABLES 6
 
 /* What an ordinary user's command does about a user namespace (base/userns.h). */
 typedef enum ol_command_userns {

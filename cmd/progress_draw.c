@@ -40,6 +40,8 @@ static const char *word_of(ol_progress_verb verb, ol_layer_state state)
 		return "Pull complete";
 	case OL_LAYER_FAILED:
 		return "Failed";
+	case OL_LAYER_LAZY:
+		return "Lazy";
 	case OL_LAYER_MOUNTED:
 		return "Mounted";
 	}
@@ -50,7 +52,7 @@ static bool is_active(const ol_progress_layer *layer)
 {
 	return layer->known && layer->state != OL_LAYER_WAITING &&
 	       layer->state != OL_LAYER_EXISTS && layer->state != OL_LAYER_COMPLETE &&
-	       layer->state != OL_LAYER_MOUNTED;
+	       layer->state != OL_LAYER_LAZY && layer->state != OL_LAYER_MOUNTED;
 }
 
 static void add_bar(
@@ -133,7 +135,7 @@ static void add_layer(
 			layer->state == OL_LAYER_FETCHING ? ol_rate_of(&layer->rate) : 0, out);
 		return;
 	}
-	if (layer->state == OL_LAYER_COMPLETE)
+	if (layer->state == OL_LAYER_COMPLETE || layer->state == OL_LAYER_LAZY)
 		(void)snprintf(label, sizeof label, "%s %-*s %s",
 			ol_digest_short(&layer->digest).text, WORD_COLUMNS,
 			word_of(verb, layer->state), ol_size_format(layer->total).text);

@@ -85,6 +85,7 @@ static const char *json_state(ol_progress_verb verb, ol_layer_state state)
 		[OL_LAYER_RETRYING] = "retrying",
 		[OL_LAYER_COMPLETE] = "complete",
 		[OL_LAYER_FAILED] = "failed",
+		[OL_LAYER_LAZY] = "lazy",
 		[OL_LAYER_MOUNTED] = "mounted",
 	};
 

@@ -126,6 +126,7 @@ const char *ol_progress_word(ol_progress_verb verb, ol_layer_state state)
 		[OL_LAYER_RETRYING] = { "Retrying", "Retrying", "Retrying" },
 		[OL_LAYER_COMPLETE] = { "Pull complete", "Pushed", "Copied" },
 		[OL_LAYER_FAILED] = { "Failed", "Failed", "Failed" },
+		[OL_LAYER_LAZY] = { "Lazy", "Lazy", "Lazy" },
 		[OL_LAYER_MOUNTED] = { "Mounted", "Mounted from", "Mounted from" },
 	};
 
@@ -142,8 +143,9 @@ ol_progress_sum ol_progress_sum_of(const ol_progress_model *model)
 		sum.existing += layer->known && is_there(layer->state);
 		sum.failed += layer->known && layer->state == OL_LAYER_FAILED;
 		sum.finished += layer->known &&
-				(layer->state == OL_LAYER_COMPLETE || is_there(layer->state));
-		if (is_there(layer->state))
+				(layer->state == OL_LAYER_COMPLETE ||
+					layer->state == OL_LAYER_LAZY || is_there(layer->state));
+		if (is_there(layer->state) || layer->state == OL_LAYER_LAZY)
 			continue;
 		sum.done += layer->done;
 		sum.total += layer->total;
