@@ -71,7 +71,7 @@ lazy_box lazy_box_eager(ol_view tar)
 		box.rc = driver->finish(builder, &box.built.built, &box.err);
 	driver->free(builder);
 	if (box.rc < 0)
-		fail_msg("eager: %s", box.err.text);
+		return box;
 	assert_string_equal("erofs", box.built.built.driver);
 	box.payload_fd = openat(box.dir_fd, "tar", O_RDONLY | O_CLOEXEC);
 	assert_true(box.payload_fd >= 0);

@@ -20,7 +20,8 @@ typedef struct lazy_box {
 
 /* The layer of a blob, as its table says; what was built is read back. */
 lazy_box lazy_box_build(const ol_lazy_toc *toc, ol_view blob);
-/* The same tar, pulled whole: "index.erofs" in a box, its payload is the tar. */
+/* The same tar, pulled whole: "index.erofs" in a box, its payload is the tar, unless rc says why it
+ * could not be. */
 lazy_box lazy_box_eager(ol_view tar);
 void lazy_box_done(lazy_box *box);
 

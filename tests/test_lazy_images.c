@@ -11,7 +11,7 @@
 #include "base/alloc.h"
 #include "base/file.h"
 #include "base/limits.h"
-#include "manifest/document.h"
+#include "manifest/soci.h"
 #include "snapshot/decode.h"
 #include "tests/lazy_box.h"
 
@@ -128,8 +128,21 @@ static void check_equal(const char *label, const lazy_box *lazy, const lazy_box 
 			&eager->built.built.index_digest, &lazy->built.built.index_digest));
 }
 
-/* What came of it, for a person. */
-static void check_layer(const char *layout, const ol_descriptor *layer)
+/* The layer's ztoc; false: there is none. */
+static bool find_ztoc(const char *layout, const ol_soci_index *index, const ol_descriptor *layer,
+	ol_lazy_toc *out, ol_buf *toc)
+{
+	const ol_soci_layer *found = ol_soci_layer_of(index, &layer->digest);
+
+	if (!found)
+		return false;
+	*toc = read_blob(layout, &found->ztoc->digest);
+	*out = (ol_lazy_toc){ .format = OL_LAZY_SOCI, .bytes = ol_buf_view(toc) };
+	return true;
+}
+
+/* Prints what came of it. */
+static void check_layer(const char *layout, const ol_soci_index *index, const ol_descriptor *layer)
 {
 	ol_autofree char *label =
 		ol_text("%s %s", strrchr(layout, '/') + 1, ol_digest_short(&layer->digest).text);
@@ -138,7 +151,8 @@ static void check_layer(const char *layout, const ol_descriptor *layer)
 	ol_lazy_toc toc;
 	lazy_box lazy, eager;
 
-	if (!find_toc(layer, ol_buf_view(&blob), &toc, &toc_bytes, &split)) {
+	if (!find_ztoc(layout, index, layer, &toc, &toc_bytes) &&
+		!find_toc(layer, ol_buf_view(&blob), &toc, &toc_bytes, &split)) {
 		print_message("%s: no table of contents\n", label);
 		return;
 	}
@@ -150,6 +164,13 @@ static void check_layer(const char *layout, const ol_descriptor *layer)
 	} else {
 		tar = decode(ol_buf_view(&blob));
 		eager = lazy_box_eager(ol_buf_view(&tar));
+		if (eager.rc < 0) {
+			/* Debian's skopeo writes sparse files so: nobody can pull such a layer. */
+			print_message("%s: cannot be pulled whole: %s\n", label, eager.err.text);
+			lazy_box_done(&eager);
+			lazy_box_done(&lazy);
+			return;
+		}
 		lazy_box_fill(&lazy, ol_buf_view(&blob));
 		check_equal(label, &lazy, &eager);
 		print_message("%s: %s, %llu entries, %zu pieces, %zu extents, landmark %llu\n",
@@ -163,12 +184,23 @@ static void check_layer(const char *layout, const ol_descriptor *layer)
 
 static void check_layout(const char *layout)
 {
-	ol_auto(ol_document_free) ol_document *index = read_document(layout, NULL);
-	ol_auto(ol_document_free) ol_document *manifest = NULL;
+	ol_auto(ol_document_free) ol_document *top = read_document(layout, NULL);
+	ol_auto(ol_document_free) ol_document *named = read_document(layout, &top->manifests[0]);
+	ol_auto(ol_document_free) ol_document *inner = NULL;
+	const ol_document *manifest = named;
+	ol_soci_index index = { 0 };
+	ol_digest digest;
 
-	manifest = read_document(layout, &index->manifests[0]);
+	if (named->kind == OL_DOCUMENT_INDEX)
+		manifest = inner = read_document(layout, &named->manifests[0]);
+	if (ol_soci_binding_of(manifest, &digest, NULL) == OL_OK) {
+		ol_auto_buf ol_buf bytes = read_blob(layout, &digest);
+
+		assert_int_equal(OL_OK, ol_soci_index_parse(ol_buf_view(&bytes), &index, NULL));
+	}
 	for (size_t i = 0; i < manifest->layer_count; i++)
-		check_layer(layout, &manifest->layers[i]);
+		check_layer(layout, &index, &manifest->layers[i]);
+	ol_soci_index_done(&index);
 }
 
 static void layers_of_other_tools_are_as_when_pulled_whole(void **state)
