@@ -285,9 +285,7 @@ static void end_unpacking(ol_lazy_job *job, int rc, const ol_error *err)
 	pthread_mutex_lock(&worker->lock);
 	job->unpacking = false;
 	job->attempt = NULL;
-	if (rc == OL_OK)
-		job->is = OL_JOB_WHOLE;
-	else if (rc != OL_ECANCELED)
+	if (rc < 0 && rc != OL_ECANCELED)
 		back_off(job, err);
 	/* Nobody has its bytes: they are not to be fetched again and again. */
 	if (rc < 0 && job->lies >= LIES_MAX)
@@ -423,11 +421,13 @@ static void forget(ol_lazy_job *job)
 	while (job->slices > 0 || job->unpacking)
 		wait_ms(worker, LOOK_MS);
 	ours = job->is == OL_JOB_OPEN && !job->mounted;
-	if (ours)
+	if (ours) {
 		job->is = OL_JOB_WHOLE;
+		job->closing = true;
+	}
 	pthread_mutex_unlock(&worker->lock);
 	if (ours)
-		ol_lazy_job_close(job, rc == OL_ENOTFOUND);
+		ol_lazy_job_end(job, rc == OL_ENOTFOUND);
 }
 
 static void look(ol_lazy_worker *worker)
@@ -476,7 +476,7 @@ static void let_go(ol_lazy_worker *worker)
 static bool is_idle(const ol_lazy_worker *worker)
 {
 	for (const ol_lazy_job *job = worker->jobs; job; job = job->next) {
-		if (job->is == OL_JOB_OPENING || job->unpacking || job->slices)
+		if (job->is == OL_JOB_OPENING || job->closing || job->unpacking || job->slices)
 			return false;
 		if (job->mounted && !job->present)
 			return false;

@@ -181,6 +181,7 @@ static bool retire(ol_lazy_job *job)
 	settled = job->payload_fd < 0 || job->present || job->poisoned;
 	if (settled) {
 		job->is = OL_JOB_WHOLE;
+		job->closing = true;
 		while (job->slices > 0)
 			pthread_cond_wait(&worker->changed, &worker->lock);
 	}
@@ -208,7 +209,7 @@ int ol_lazy_complete(ol_lazy_job *job, const ol_unpacked *unpacked, ol_error *er
 		rc = settle(job, &real, err);
 	real_done(&real);
 	if (rc == OL_OK)
-		ol_lazy_job_close(job, true);
+		ol_lazy_job_end(job, true);
 	return rc;
 }
 

@@ -214,13 +214,25 @@ int ol_lazy_job_open(ol_lazy_job *job, ol_error *err)
 	return attached < 0 ? attached : rc;
 }
 
-void ol_lazy_job_detach(ol_lazy_job *job)
+static void let_payload_go(ol_lazy_job *job)
 {
-	pthread_rwlock_wrlock(&job->serving);
 	ol_filler_free(job->filler);
 	job->filler = NULL;
 	close_fd(&job->payload_fd);
 	close_fd(&job->state_fd);
+}
+
+void ol_lazy_job_detach(ol_lazy_job *job)
+{
+	bool mounted;
+
+	pthread_rwlock_wrlock(&job->serving);
+	/* Another payload may have come, and been attached, since it was decided. */
+	pthread_mutex_lock(&job->worker->lock);
+	mounted = job->mounted;
+	pthread_mutex_unlock(&job->worker->lock);
+	if (!mounted)
+		let_payload_go(job);
 	pthread_rwlock_unlock(&job->serving);
 }
 
@@ -255,7 +267,7 @@ void ol_lazy_job_free(ol_lazy_job *job)
 {
 	if (!job)
 		return;
-	ol_lazy_job_detach(job);
+	let_payload_go(job);
 	ol_lazy_job_close(job, false);
 	ol_lazy_state_close(job->state);
 	close_fd(&job->new_payload_fd);

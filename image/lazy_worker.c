@@ -142,8 +142,8 @@ static void unpark(ol_lazy_job *job, int rc, const ol_error *err)
 		answer(ask, rc, err);
 }
 
-/* Before the first read comes: the way to the registry, its token, a connection. The bytes are of use
- * to the rest. What fails here fails again where somebody waits. */
+/* Before the first read comes: the way to the registry, its token, a connection. The bytes are of
+ * use to the rest. What fails here fails again where somebody waits. */
 static void warm_up(ol_lazy_job *job)
 {
 	const ol_range front = { 0,
@@ -188,7 +188,7 @@ void ol_lazy_job_start(ol_lazy_job *job)
 	pthread_attr_t attributes;
 	pthread_t thread;
 
-	if (job->is == OL_JOB_OPENING)
+	if (job->is == OL_JOB_OPENING || job->closing)
 		return;
 	job->is = OL_JOB_OPENING;
 	job->worker->opening++;
@@ -200,6 +200,25 @@ void ol_lazy_job_start(ol_lazy_job *job)
 		(void)ol_fail(&job->error, OL_ESYSTEM, "cannot start a thread");
 	}
 	(void)pthread_attr_destroy(&attributes);
+}
+
+void ol_lazy_job_end(ol_lazy_job *job, bool drop)
+{
+	ol_lazy_worker *worker = job->worker;
+	ol_lazy_ask *ask;
+
+	ol_lazy_job_close(job, drop);
+	pthread_mutex_lock(&worker->lock);
+	job->closing = false;
+	if (job->new_payload_fd >= 0 && !worker->over) {
+		ol_lazy_job_start(job);
+	} else {
+		while ((ask = ol_lazy_asks_pop(&job->parked)))
+			ol_lazy_asks_push(&worker->queue, ask);
+		pthread_cond_broadcast(&worker->asked);
+	}
+	pthread_cond_broadcast(&worker->changed);
+	pthread_mutex_unlock(&worker->lock);
 }
 
 /* Until the bytes are there, or it is known that they do not come. */
@@ -224,18 +243,18 @@ static int fill(ol_lazy_job *job, const ol_lazy_ask *ask, ol_error *err)
 	return rc;
 }
 
-/* True: the job is open, and the ask is the caller's to serve. */
+/* True: the ask is the caller's to serve. */
 static bool admit(ol_lazy_ask *ask)
 {
 	ol_lazy_job *job = ask->job;
-	bool closed = false;
+	bool waits;
 
 	if (job->is == OL_JOB_CLOSED && ol_now_ms() >= job->retry_at_ms)
 		ol_lazy_job_start(job);
-	closed = job->is == OL_JOB_CLOSED;
-	if (job->is == OL_JOB_OPENING)
+	waits = job->is == OL_JOB_OPENING || job->closing;
+	if (waits)
 		ol_lazy_asks_push(&job->parked, ask);
-	return closed || job->is != OL_JOB_OPENING;
+	return !waits;
 }
 
 static void *fill_thread(void *arg)
@@ -281,7 +300,6 @@ static void on_layer(void *ctx, const ol_digest *diff_id, int payload_fd, int st
 	job->new_state_fd = state_fd;
 	job->mounted = true;
 	ol_lazy_gate_start(&worker->gate, ol_now_ms());
-	job->is = job->is == OL_JOB_WHOLE ? OL_JOB_CLOSED : job->is;
 	ol_lazy_job_start(job);
 	pthread_cond_broadcast(&worker->changed);
 	pthread_mutex_unlock(&worker->lock);

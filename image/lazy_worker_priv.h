@@ -89,6 +89,7 @@ struct ol_lazy_job {
 	bool mounted;                     /* its payload is: asks may come */
 	int new_payload_fd, new_state_fd; /* owned; given by the holder, to be attached; -1 */
 	ol_lazy_asks parked;
+	bool closing;   /* is WHOLE, and what open made goes: what comes meanwhile waits */
 	bool listed;    /* the last look at the store found its row */
 	bool unpacking; /* a thread follows its prefix */
 	bool checked;   /* prefetch was done, or there is none */
@@ -132,6 +133,9 @@ ol_lazy_job *ol_lazy_job_of(ol_lazy_worker *worker, const ol_digest *diff_id);
 /* Called with the lock held. Has a thread open or attach the job, unless one does. */
 void ol_lazy_job_start(ol_lazy_job *job);
 
+/* For a job that is closing: closes it, and lets what came meanwhile go on. */
+void ol_lazy_job_end(ol_lazy_job *job, bool drop);
+
 /* lazy_job.c */
 /* Reads what the job is about and takes its ingest, waiting for who has it; attaches the payload
  * that the holder gave. OL_EEXISTS: the layer is whole already; OL_ENOTFOUND: its row is gone. */
@@ -139,7 +143,7 @@ int ol_lazy_job_open(ol_lazy_job *job, ol_error *err);
 /* Ends the use of what open made, and drops the ingest or keeps it for later. Nobody may be in a
  * fill or slice. */
 void ol_lazy_job_close(ol_lazy_job *job, bool drop);
-/* Lets the payload go. */
+/* Lets the payload go, if it is not mounted. */
 void ol_lazy_job_detach(ol_lazy_job *job);
 void ol_lazy_job_free(ol_lazy_job *job);
 void ol_lazy_job_say(ol_lazy_job *job, ol_lazy_phase phase, const char *words);
