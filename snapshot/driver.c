@@ -20,7 +20,7 @@ const ol_driver *ol_driver_named(const char *name)
 	for (const ol_driver *const *row = ol_drivers(); *row; row++)
 		if (strcmp((*row)->name, name) == 0)
 			return *row;
-	return NULL;
+	return strcmp(ol_driver_lazy.name, name) == 0 ? &ol_driver_lazy : NULL;
 }
 
 static int choose_named(
@@ -29,7 +29,7 @@ static int choose_named(
 	const ol_driver *driver = ol_driver_named(want);
 	int rc;
 
-	if (!driver) {
+	if (!driver || driver == &ol_driver_lazy) {
 		ol_fail(err, OL_EINVAL, "there is no layer driver \"%s\"", want);
 		return ol_hint(err, OL_EINVAL, "the drivers are erofs and dir");
 	}

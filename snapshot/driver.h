@@ -7,6 +7,11 @@
  *	        (root, Linux ≥ 6.12 or loop devices)
  *	dir     the layer extracted into a plain directory (everywhere)
  *
+ * and a third that no store is kept by, only layers that are not whole yet:
+ *
+ *	lazy    the index over a payload with holes, filled as it is read (snapshot/lazy_engine.h);
+ *	        made by ol_lazy_build, not by begin … finish
+ *
  * A layer is built from its tar, pushed in as it is decoded. What it makes lies in a staging folder
  * until the store publishes it: "tar" and "index.erofs", or "fs".
  */
@@ -82,11 +87,11 @@ typedef struct ol_driver {
 	int (*reindex)(ol_source *tar, int dir_fd, ol_built *out, ol_error *err);
 } ol_driver;
 
-/* NULL for a name that is no driver. */
+/* Any of the three; NULL for a name that is no driver. */
 const ol_driver *ol_driver_named(const char *name);
 /* want: a name, or NULL for the best that works. *why (256 bytes) says why this one. OL_EINVAL:
  * no such driver; OL_EUNSUPPORTED: it cannot work here. */
 int ol_driver_choose(
 	ol_store *store, const char *want, const ol_driver **out, char why[256], ol_error *err);
-/* The rows in order of preference, ended by NULL. */
+/* Those a store can be kept by, in order of preference, ended by NULL. */
 const ol_driver *const *ol_drivers(void);

@@ -5,3 +5,4 @@
 
 extern const ol_driver ol_driver_erofs;
 extern const ol_driver ol_driver_dir;
+extern const ol_driver ol_driver_lazy;

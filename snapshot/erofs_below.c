@@ -93,7 +93,8 @@ static int open_lower(ol_erofs_below *below, size_t layer, ol_error *err)
 		return OL_OK;
 	if (below->open_count == OPEN_MAX_LAYERS)
 		close_all(below);
-	if (strcmp(info->driver, ol_driver_erofs.name) == 0) {
+	if (strcmp(info->driver, ol_driver_erofs.name) == 0 ||
+		strcmp(info->driver, ol_driver_lazy.name) == 0) {
 		rc = ol_erofs_layer_open(below->store, info, &lower->index, NULL, err);
 	} else {
 		driver = ol_driver_named(info->driver);

@@ -171,6 +171,10 @@ static int add_index_file(struct complete *self, ol_erofs *index, const ol_erofs
 	}
 	if (!device)
 		return ol_erofs_writer_add(self->writer, entry, 1, err);
+	if (device == 1 && layer != self->layer && strcmp(layer->driver, ol_driver_lazy.name) == 0)
+		return ol_fail(err, OL_EUNSUPPORTED,
+			"a hard link leads into layer %s, which is not whole yet",
+			ol_digest_short(&layer->diff_id).text);
 	rc = ol_erofs_layer_tar(index, layer, device, &tar, err);
 	if (rc < 0)
 		return rc;

@@ -95,7 +95,7 @@ static int erofs_root(
 	return rc < 0 ? rc : read_root(index, out, err);
 }
 
-static int hash_index(int fd, ol_digest *out, ol_error *err)
+int ol_erofs_index_hash(int fd, ol_digest *out, ol_error *err)
 {
 	ol_auto(ol_hasher_free) ol_hasher *hasher = ol_hasher_new(OL_SHA256);
 	ol_autofree char *block = ol_alloc(VERIFY_BYTES);
@@ -193,7 +193,7 @@ static int erofs_verify(ol_store *store, const ol_layer_info *layer, ol_source *
 	int rc = ol_erofs_layer_open(store, layer, &index, &index_fd, err);
 
 	if (rc == OL_OK)
-		rc = hash_index(index_fd, &digest, err);
+		rc = ol_erofs_index_hash(index_fd, &digest, err);
 	if (rc < 0)
 		return rc;
 	if (layer->is_chain)

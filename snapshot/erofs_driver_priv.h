@@ -34,11 +34,22 @@ int ol_erofs_probe(ol_store *store, ol_error *err);
 int ol_erofs_probe_make(int dir_fd, int *index_fd, int *tar_fd, ol_error *err);
 int ol_erofs_probe_read(int mount_fd, ol_error *err);
 int ol_erofs_lower(ol_store *store, const ol_layer_info *layer, int *fd, ol_error *err);
+/* The same, for a layer whose tars come from elsewhere: open gives device's, from 1. */
+typedef struct ol_erofs_mounting {
+	ol_store *store; /* lent, as all */
+	const ol_layer_info *layer;
+	const ol_erofs *index; /* set while it is mounted */
+	int (*open)(const struct ol_erofs_mounting *m, unsigned device, int *out, ol_error *err);
+} ol_erofs_mounting;
+int ol_erofs_lower_by(ol_erofs_mounting *m, int *fd, ol_error *err);
+int ol_erofs_tar_open(const ol_erofs_mounting *m, unsigned device, int *out, ol_error *err);
 
 /* The layer's index in the store, opened and read. index_fd may be NULL; else it becomes the
  * caller's too. */
 int ol_erofs_layer_open(
 	ol_store *store, const ol_layer_info *layer, ol_erofs **out, int *index_fd, ol_error *err);
+/* The digest of an index, all of it. */
+int ol_erofs_index_hash(int fd, ol_digest *out, ol_error *err);
 /* The tar that a device of the layer's index is: device 1 is the layer's own. */
 int ol_erofs_layer_tar(const ol_erofs *index, const ol_layer_info *layer, unsigned device,
 	ol_digest *out, ol_error *err);

@@ -136,34 +136,39 @@ int ol_erofs_mount(int index_fd, const int *tar_fds, size_t count, int *out, ol_
 	return rc;
 }
 
-/* The tars of a layer's index, opened; those opened so far on failure too. */
-static int open_tars(ol_store *store, const ol_layer_info *layer, const ol_erofs *index, int *fds,
-	size_t *opened, ol_error *err)
+int ol_erofs_tar_open(const ol_erofs_mounting *m, unsigned device, int *out, ol_error *err)
 {
-	for (*opened = 0; *opened < ol_erofs_device_count(index); (*opened)++) {
-		ol_digest digest;
-		int rc = ol_erofs_layer_tar(index, layer, (unsigned)*opened + 1, &digest, err);
+	ol_digest digest;
+	int rc = ol_erofs_layer_tar(m->index, m->layer, device, &digest, err);
 
-		if (rc == OL_OK)
-			rc = ol_blob_open(store, &digest, &fds[*opened], err);
+	return rc < 0 ? rc : ol_blob_open(m->store, &digest, out, err);
+}
+
+/* The tars of a layer's index, opened; those opened so far on failure too. */
+static int open_tars(const ol_erofs_mounting *m, int *fds, size_t *opened, ol_error *err)
+{
+	for (*opened = 0; *opened < ol_erofs_device_count(m->index); (*opened)++) {
+		int rc = m->open(m, (unsigned)*opened + 1, &fds[*opened], err);
+
 		if (rc < 0)
 			return ol_wrap(err, rc, "tar %zu of the index", *opened + 1);
 	}
 	return OL_OK;
 }
 
-static int mount_layer(ol_store *store, const ol_layer_info *layer, int *out, ol_error *err)
+static int mount_layer(ol_erofs_mounting *m, int *out, ol_error *err)
 {
 	ol_auto(ol_erofs_close) ol_erofs *index = NULL;
 	ol_autofree int *fds = NULL;
 	ol_autofd int index_fd = -1;
 	size_t opened;
-	int rc = ol_erofs_layer_open(store, layer, &index, &index_fd, err);
+	int rc = ol_erofs_layer_open(m->store, m->layer, &index, &index_fd, err);
 
 	if (rc < 0)
 		return rc;
+	m->index = index;
 	fds = ol_alloc_array(ol_erofs_device_count(index), sizeof *fds);
-	rc = open_tars(store, layer, index, fds, &opened, err);
+	rc = open_tars(m, fds, &opened, err);
 	if (rc == OL_OK)
 		rc = ol_erofs_mount(index_fd, fds, opened, out, err);
 	while (opened)
@@ -191,10 +196,11 @@ static int open_place(ol_store *store, const char *name, int *fd, bool *mounted,
 	return OL_OK;
 }
 
-static int attach(ol_store *store, const ol_layer_info *layer, const char *name, ol_error *err)
+static int attach(ol_erofs_mounting *m, const char *name, ol_error *err)
 {
+	ol_store *store = m->store;
 	ol_autofd int mount_fd = -1;
-	int rc = mount_layer(store, layer, &mount_fd, err);
+	int rc = mount_layer(m, &mount_fd, err);
 
 	if (rc < 0)
 		return rc;
@@ -203,8 +209,10 @@ static int attach(ol_store *store, const ol_layer_info *layer, const char *name,
 	return OL_OK;
 }
 
-int ol_erofs_lower(ol_store *store, const ol_layer_info *layer, int *fd, ol_error *err)
+int ol_erofs_lower_by(ol_erofs_mounting *m, int *fd, ol_error *err)
 {
+	ol_store *store = m->store;
+	const ol_layer_info *layer = m->layer;
 	const ol_layer_mount_name name = ol_layer_mount_name_of(&layer->key);
 	ol_autofd int lock = openat(
 		ol_store_run_fd(store), LOCK_NAME, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -221,7 +229,7 @@ int ol_erofs_lower(ol_store *store, const ol_layer_info *layer, int *fd, ol_erro
 		rc = open_place(store, name.text, &place, &mounted, err);
 	if (rc == OL_OK && !mounted) {
 		(void)close(ol_steal_fd(&place));
-		rc = attach(store, layer, name.text, err);
+		rc = attach(m, name.text, err);
 		if (rc == OL_OK)
 			rc = open_place(store, name.text, &place, &mounted, err);
 	}
@@ -232,6 +240,13 @@ int ol_erofs_lower(ol_store *store, const ol_layer_info *layer, int *fd, ol_erro
 			ol_store_run_dir(store), name.text);
 	*fd = ol_steal_fd(&place);
 	return OL_OK;
+}
+
+int ol_erofs_lower(ol_store *store, const ol_layer_info *layer, int *fd, ol_error *err)
+{
+	ol_erofs_mounting m = { .store = store, .layer = layer, .open = ol_erofs_tar_open };
+
+	return ol_erofs_lower_by(&m, fd, err);
 }
 
 #define PROBE_NAME "probe"

@@ -24,6 +24,8 @@ typedef struct ol_engine_layer {
 	ol_digest diff_id;
 	int payload_fd; /* lent; opened before it was watched, so writing by it raises no event */
 	uint64_t payload_bytes;
+	uint64_t
+		handle; /* the engine's own, given by watch(); what it gave before, after adopt() */
 	ol_lazy_state *state; /* lent; NULL: nothing is there, ever (a probe's) */
 } ol_engine_layer;
 
@@ -73,9 +75,9 @@ typedef struct ol_lazy_engine {
 	/* sys 0: the bytes are there. Else the reader gets EIO (never zeros); a later read asks
 	 * again. A reader that does not wait any more is fine. */
 	int (*answer)(ol_engine *engine, const ol_engine_ask *ask, int sys, ol_error *err);
-	/* Asks that the process before this one read and told nobody of end with an error, which
-	 * makes the kernel ask again. After those known were answered. */
-	void (*sweep)(ol_engine *engine);
+	/* After adopt: asks that the process before this one read and told nobody of are made to
+	 * come again; handles are those that are known and will be answered. */
+	void (*sweep)(ol_engine *engine, const uint64_t *handles, size_t count);
 	void (*close)(ol_engine *engine);
 } ol_lazy_engine;
 

@@ -318,15 +318,22 @@ static int fan_next(ol_engine *engine, ol_engine_ask *out, ol_error *err)
 	return 0;
 }
 
-static void fan_sweep(ol_engine *engine)
+/* An event that is refused is asked for again, where it was for reading ahead; else its reader gets
+ * an error. */
+static void fan_sweep(ol_engine *engine, const uint64_t *handles, size_t count)
 {
 	const fan *f = fan_of(engine);
+	ol_autofree bool *known = ol_alloc_array(SWEEP_FDS, sizeof *known);
 	size_t swept = 0;
 
+	for (size_t i = 0; i < count; i++)
+		if (handles[i] < SWEEP_FDS)
+			known[handles[i]] = true;
 	for (int fd = 0; fd < SWEEP_FDS; fd++) {
 		const struct fanotify_response r = { .fd = fd, .response = DENY_EIO };
 
-		swept += write(f->fd, &r, sizeof r) == (ssize_t)sizeof r;
+		if (!known[fd])
+			swept += write(f->fd, &r, sizeof r) == (ssize_t)sizeof r;
 	}
 	ol_trace("snapshot", "fanotify: %zu events of the holder before are asked again", swept);
 }

@@ -40,6 +40,9 @@
 #define ATTRIBUTE_SECONDS 1000000
 #define TURNS_MAX         256 /* requests answered in one next(): others have their turn then */
 
+/* After adopt: the holder before this one counted them. So it is taken to be open for ever. */
+#define OPENS_UNKNOWN (UINT64_C(1) << 32)
+
 /* A file. layer NULL: unwatched, but somebody still has it open. */
 struct node {
 	uint64_t id;            /* from FUSE_ROOT_ID + 1, never used again */
@@ -235,7 +238,14 @@ static int fuse_watch(ol_engine *engine, ol_engine_layer *layer, ol_error *err)
 
 	(void)err;
 	OL_GROW(f->nodes, f->count, f->cap);
-	f->nodes[f->count++] = (struct node){ .id = ++f->last_id, .layer = layer };
+	f->nodes[f->count] = (struct node){ .id = layer->handle, .layer = layer };
+	if (!layer->handle)
+		f->nodes[f->count].id = layer->handle = f->last_id + 1;
+	else
+		f->nodes[f->count].opens = OPENS_UNKNOWN;
+	if (f->last_id < layer->handle)
+		f->last_id = layer->handle;
+	f->count++;
 	return OL_OK;
 }
 
@@ -527,12 +537,14 @@ static int fuse_device(ol_engine *engine, ol_engine_layer *layer, int *out, ol_e
 
 /* Reads that were handed out and not answered: the kernel gives them again (FUSE_NOTIFY_RESEND,
  * Linux 6.9); before, those readers wait until they are killed. */
-static void fuse_sweep(ol_engine *engine)
+static void fuse_sweep(ol_engine *engine, const uint64_t *handles, size_t count)
 {
 	const fuse *f = fuse_of(engine);
 	/* error: the notification's number, which linux/fuse.h of 6.1 has not */
 	const struct fuse_out_header head = { .len = sizeof head, .error = 7 };
 
+	(void)handles;
+	(void)count;
 	if (write(f->fd, &head, sizeof head) < 0)
 		ol_trace("snapshot", "fuse: requests are not given again: %s", strerror(errno));
 }

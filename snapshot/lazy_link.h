@@ -27,6 +27,9 @@ typedef struct ol_lazy_link ol_lazy_link;
 ol_lazy_link *ol_lazy_link_new(int fd); /* takes it */
 void ol_lazy_link_free(ol_lazy_link *link);
 OL_DEFINE_AUTO(ol_lazy_link, ol_lazy_link_free)
+/* What starts another holder where this one dies (ended by NULL; lent; its socket is descriptor 3):
+ * readers wait meanwhile. Without it ol_lazy_link_run ends then. Before that. */
+void ol_lazy_link_rescue(ol_lazy_link *link, const char *const *holder);
 /* Until the holder wants no more of it (OL_OK), or is gone (OL_EUNAVAILABLE). */
 int ol_lazy_link_run(ol_lazy_link *link, const ol_lazy_link_handler *handler,
 	const ol_cancel *cancel, ol_error *err);
