@@ -46,6 +46,7 @@ const ol_command *const *ol_commands(void)
 		&ol_command_completion,
 		&ol_command_man,
 		&ol_command_sync,
+		&ol_command_lazy_holder,
 		NULL,
 	};
 

@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "exec/launch.h"
 #include "image/container_priv.h"
+#include "image/lazy.h"
 
 struct filter {
 	bool all;
@@ -30,6 +31,7 @@ int ol_list_containers(ol_session *session, bool all,
 {
 	struct filter filter = { all, call, ctx };
 
+	ol_lazy_tell_lost(session);
 	return ol_container_each(session->store, see, &filter, err);
 }
 

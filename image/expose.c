@@ -28,6 +28,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "image/container_priv.h"
+#include "image/lazy.h"
 
 void ol_mounted_done(ol_mounted *mounted)
 {
@@ -320,8 +321,10 @@ int ol_expose(ol_session *session, const ol_expose_options *options, char **path
 	ol_autofree char *target = NULL;
 	ol_image image = { 0 };
 	const struct exposing x = { session, &resolved, &image };
-	int rc = ol_rootfs_sweep(session->store, err);
+	int rc;
 
+	ol_lazy_tell_lost(session);
+	rc = ol_rootfs_sweep(session->store, err);
 	if (rc == OL_OK)
 		rc = ol_image_find(session, options->image, options->platform, &image, err);
 	if (rc < 0)

@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "image/container_priv.h"
+#include "image/lazy.h"
 
 struct listing {
 	ol_session *session;
@@ -89,8 +90,10 @@ static int sweep_places(ol_session *session, ol_error *err)
 int ol_sweep_mounts(ol_session *session, ol_error *err)
 {
 	ol_autofd int lock = -1;
-	int rc = ol_mounts_lock(session->store, false, &lock, err);
+	int rc;
 
+	ol_lazy_tell_lost(session);
+	rc = ol_mounts_lock(session->store, false, &lock, err);
 	if (rc == OL_OK)
 		rc = ol_list_mounts(session, sweep_one, session, err);
 	if (rc == OL_OK)

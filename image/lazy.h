@@ -25,6 +25,13 @@ typedef struct ol_lazy_options {
  * to look. Before they are mounted. Warns, through the listener, of what a lost holder left. */
 int ol_lazy_start(ol_session *session, const ol_layer_info *layers, size_t count, ol_error *err);
 
+/* The holder may end again, as far as this session is concerned: its layers are mounted. */
+void ol_lazy_let_go(ol_session *session);
+/* Warns, through the listener, of what a lost holder left: who may have read zeros. */
+void ol_lazy_tell_lost(ol_session *session);
+/* For `info`: LazyEngine, LazyEngineReason. */
+void ol_lazy_describe(ol_session *session, ol_json *object);
+
 /* The hidden commands `lazy-holder` and `lazy-worker`. */
 int ol_lazy_holder_main(ol_session *session, bool adopt, int ready_fd, ol_error *err);
 int ol_lazy_worker_main(ol_session *session, int link_fd, ol_error *err);

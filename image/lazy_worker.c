@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "image/lazy_start_priv.h"
 #include "image/lazy_worker_priv.h"
 #include "store/lazy.h"
 
@@ -436,10 +437,13 @@ int ol_lazy_worker_main(ol_session *session, int link_fd, ol_error *err)
 		.layer = on_layer, .ask = on_ask, .gone = on_gone, .wake = on_wake, .ctx = &worker
 	};
 	pthread_t threads[FILL_THREADS + FETCH_THREADS + UNPACK_THREADS + 1];
+	ol_lazy_argv holder;
 	size_t count = 0;
 	int rc;
 
 	worker_init(&worker, session, link_fd);
+	ol_lazy_argv_init(&holder, session, "lazy-holder", "--adopt");
+	ol_lazy_link_rescue(worker.link, holder.argv);
 	rc = start_threads(&worker, threads, &count, err);
 	if (rc == OL_OK)
 		rc = ol_lazy_link_run(worker.link, &handler, session->options.cancel, err);
@@ -447,5 +451,6 @@ int ol_lazy_worker_main(ol_session *session, int link_fd, ol_error *err)
 	for (size_t i = 0; i < count; i++)
 		(void)pthread_join(threads[i], NULL);
 	worker_done(&worker);
+	ol_lazy_argv_done(&holder);
 	return rc;
 }

@@ -27,6 +27,7 @@
 #include "base/file.h"
 #include "exec/launch.h"
 #include "image/container_priv.h"
+#include "image/lazy.h"
 #include "image/lazy_record_priv.h"
 #include "image/pull.h"
 
@@ -299,8 +300,10 @@ int ol_run(ol_session *session, const ol_run_options *options, int *status, ol_e
 	};
 	ol_image image = { 0 };
 	ol_use_id id;
-	int rc = ol_rootfs_sweep(session->store, err);
+	int rc;
 
+	ol_lazy_tell_lost(session);
+	rc = ol_rootfs_sweep(session->store, err);
 	if (rc == OL_OK)
 		rc = find_or_pull(session, options, &image, err);
 	if (rc == OL_OK)

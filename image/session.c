@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "base/child.h"
 #include "base/userns.h"
+#include "image/lazy.h"
 #include "image/pull.h"
 #include "image/rootless_priv.h"
 #include "image/session_priv.h"
@@ -53,6 +54,7 @@ int ol_session_open(const ol_session_options *options, ol_session **out, ol_erro
 		options->run_root ? ol_strdup(options->run_root) : default_run_root(&shared);
 	int rc = shared ? ol_rootless_own(run_root, err) : OL_OK;
 
+	session->lazy_fd = -1;
 	if (!root) {
 		ol_fail(err, OL_EINVAL,
 			"no place for the store: neither XDG_DATA_HOME nor HOME is set");
@@ -78,6 +80,7 @@ void ol_session_close(ol_session *session)
 {
 	if (!session)
 		return;
+	ol_lazy_let_go(session);
 	ol_registry_free(session->registry);
 	ol_store_close(session->store);
 	free(session->run_root);

@@ -17,6 +17,7 @@ struct ol_session {
 	char driver_why[256];
 	bool rootless; /* in a user namespace: trees are marked with user.*, not trusted.* */
 	ol_lacks lacks;
+	int lazy_fd; /* a connection to the holder, while layers are being mounted; or -1 */
 };
 
 /* The registry client, made at first use: commands that stay at home never pay for it. */

@@ -10,6 +10,7 @@
 #include "base/alloc.h"
 #include "base/file.h"
 #include "image/container_priv.h"
+#include "image/lazy.h"
 
 int ol_use_id_new(ol_use_id *out, ol_error *err)
 {
@@ -84,8 +85,11 @@ int ol_staging_hold(
 	ol_session *session, ol_staging *stage, const char *id, bool writable, ol_error *err)
 {
 	const ol_rootfs_options options = rootfs_options(session, stage, id, writable);
-	int rc = ol_rootfs_hold(session->store, &options, err);
+	int rc = ol_lazy_start(session, stage->stack.layers, stage->stack.count, err);
 
+	if (rc == OL_OK)
+		rc = ol_rootfs_hold(session->store, &options, err);
+	ol_lazy_let_go(session);
 	stage->held = rc == OL_OK;
 	return rc;
 }
@@ -95,7 +99,14 @@ int ol_staging_mount(
 {
 	const ol_rootfs_options options = rootfs_options(session, stage, id, writable);
 	ol_autofree char *note = NULL;
-	int rc = ol_rootfs_mount(session->store, &options, &note, err);
+	int rc = OL_OK;
+
+	/* What is held is watched already. */
+	if (!stage->held)
+		rc = ol_lazy_start(session, stage->stack.layers, stage->stack.count, err);
+	if (rc == OL_OK)
+		rc = ol_rootfs_mount(session->store, &options, &note, err);
+	ol_lazy_let_go(session);
 
 	if (rc == OL_OK && note)
 		ol_tell_text(&session->options.listener, OL_EVENT_NOTE, "%s", note);

@@ -13,6 +13,7 @@
 #include "exec/launch.h"
 #include "fetch/credentials.h"
 #include "image/expose.h"
+#include "image/lazy.h"
 #include "image/rootless_priv.h"
 #include "image/session_priv.h"
 #include "snapshot/rootfs.h"
@@ -110,6 +111,7 @@ int ol_describe(ol_session *session, ol_json **out, ol_error *err)
 	ol_json *json;
 	int rc = ol_name_each(session->store, count_name, &totals, err);
 
+	ol_lazy_tell_lost(session);
 	if (rc == OL_OK)
 		rc = ol_container_each(session->store, count_container, &totals, err);
 	if (rc == OL_OK)
@@ -125,6 +127,7 @@ int ol_describe(ol_session *session, ol_json **out, ol_error *err)
 	ol_json_set_text(json, "StoreId", ol_store_id(session->store));
 	ol_json_set_text(json, "Driver", driver ? driver : "");
 	ol_json_set_text(json, "DriverReason", why);
+	ol_lazy_describe(session, json);
 	ol_rootless_describe(session, json);
 	ol_json_set_int(json, "Images", (int64_t)totals.images);
 	ol_json_set_int(json, "Containers", (int64_t)totals.containers);

@@ -11,8 +11,10 @@
 #include "base/fault.h"
 #include "base/file.h"
 #include "base/trace.h"
+#include "snapshot/lazy_client.h"
 #include "snapshot/mount_state.h"
 #include "snapshot/rootfs_priv.h"
+#include "store/lazy.h"
 #include "store/use.h"
 
 #define FOLDER "layers"
@@ -45,6 +47,24 @@ static int lock_layers(ol_store *store, int *fd, ol_error *err)
 	return OL_OK;
 }
 
+/* What stood under a lazy layer's mount: it is watched no longer than needed, and once the layer is
+ * whole payload and state go with the last mount that used them. A chain's payload is its layer's.
+ */
+static int let_go(ol_store *store, const ol_digest *key, ol_error *err)
+{
+	ol_digest diff_id = *key;
+	ol_layer_info info;
+
+	if (faccessat(ol_store_run_fd(store), OL_LAZY_RUN_DIR, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+		return OL_OK; /* there was never a lazy layer during this boot */
+	if (ol_layer_recorded(store, key, false, &info, NULL) == OL_OK ||
+		ol_layer_recorded(store, key, true, &info, NULL) == OL_OK)
+		diff_id = info.diff_id;
+	if (!ol_lazy_is_needed(store, &diff_id))
+		return ol_lazy_remove(store, &diff_id, err);
+	return ol_lazy_unwatch(store, &diff_id, err);
+}
+
 /* Takes a layer's mount away, and its folder. There being none is fine: most drivers
  * mount nothing. */
 static int take_away(ol_store *store, const ol_digest *key, ol_error *err)
@@ -62,7 +82,7 @@ static int take_away(ol_store *store, const ol_digest *key, ol_error *err)
 		return ol_fail_sys(err, "unmount %s", path);
 	if (unlinkat(ol_store_run_fd(store), name.text, AT_REMOVEDIR) < 0 && errno != ENOENT)
 		return ol_fail_sys(err, "%s", path);
-	return OL_OK;
+	return let_go(store, key, err);
 }
 
 /* Drops a user under the lock. What cannot be unmounted does not keep the rest mounted. */
@@ -164,6 +184,14 @@ int ol_layer_mounts_end(ol_store *store, const char *user_id, ol_error *err)
 	int rc = lock_layers(store, &lock, err);
 
 	return rc < 0 ? rc : drop_user(store, user_id, err);
+}
+
+int ol_layer_mount_drop(ol_store *store, const ol_digest *key, ol_error *err)
+{
+	ol_autofd int lock = -1;
+	int rc = lock_layers(store, &lock, err);
+
+	return rc < 0 ? rc : take_away(store, key, err);
 }
 
 /* Ids, as a sweep collects them. */

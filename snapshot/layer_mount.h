@@ -35,5 +35,7 @@ int ol_layer_mounts_begin(
 	ol_store *store, const ol_layer_mount_options *options, int *fds, ol_error *err);
 /* Drops the user's rows and unmounts what nobody else uses. A user without rows is fine. */
 int ol_layer_mounts_end(ol_store *store, const char *user_id, ol_error *err);
+/* Takes a layer's mount away whoever uses it, so that the next user gets a new one. */
+int ol_layer_mount_drop(ol_store *store, const ol_digest *key, ol_error *err);
 /* Drops the rows of users that are gone, and unmounts what nobody uses. */
 int ol_layer_mounts_sweep(ol_store *store, ol_error *err);

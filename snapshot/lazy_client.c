@@ -19,6 +19,7 @@
 
 #include "base/alloc.h"
 #include "base/file.h"
+#include "snapshot/lazy_held_priv.h"
 #include "snapshot/lazy_state.h"
 #include "snapshot/lazy_wire_priv.h"
 #include "store/lazy.h"
@@ -179,7 +180,7 @@ static int prepare(ol_store *store, const ol_digest *diff_id, uint64_t bytes, in
 	return rc;
 }
 
-static int lock_folder(ol_store *store, int *out, ol_error *err)
+int ol_lazy_lock(ol_store *store, int *out, ol_error *err)
 {
 	ol_autofd int lazy_fd = -1, fd = -1;
 	int rc = open_folder(store, true, &lazy_fd, err);
@@ -218,7 +219,7 @@ int ol_lazy_watch(ol_store *store, const ol_digest *diff_id, uint64_t payload_by
 
 	ol_wire_set_digest(&wire, diff_id);
 	if (rc == OL_OK)
-		rc = lock_folder(store, &lock, err);
+		rc = ol_lazy_lock(store, &lock, err);
 	if (rc == OL_OK)
 		rc = ask(fd, &wire, NULL, 0, &reply, err);
 	if (rc == OL_OK && reply.wire.kind == OL_WIRE_NEED) {

@@ -66,6 +66,42 @@ int ol_use_add(
 	return rc == OL_OK ? ol_txn_commit(&txn, err) : rc;
 }
 
+static int list_users(
+	ol_store *store, const ol_digest *key, char ***list, size_t *count, ol_error *err)
+{
+	ol_auto_db ol_db *db = ol_db_reader(store);
+	ol_auto_stmt sqlite3_stmt *stmt = NULL;
+	size_t cap = 0;
+	int rc = ol_db_query(db, err, &stmt,
+		"SELECT user, " OL_SOUND("uses", OL_ROW_USES) " FROM uses WHERE key = ?", "d", key);
+
+	while (rc >= 0 && (rc = ol_db_step(db, stmt, err)) == 1) {
+		char user[OL_USER_ID_HEX + 1];
+
+		if (ol_row_check(stmt, 1, "uses", ol_digest_format(key).text, NULL) < 0 ||
+			ol_column_copy(stmt, 0, user, sizeof user, NULL) < 0)
+			continue; /* nobody that could be named */
+		OL_GROW(*list, *count, cap);
+		(*list)[(*count)++] = ol_strdup(user);
+	}
+	return rc;
+}
+
+int ol_use_each(ol_store *store, const ol_digest *key,
+	int (*call)(void *ctx, const char *user_id, ol_error *err), void *ctx, ol_error *err)
+{
+	ol_autofree char **users = NULL;
+	size_t count = 0;
+	int rc = list_users(store, key, &users, &count, err);
+
+	for (size_t i = 0; i < count; i++) {
+		if (rc == OL_OK)
+			rc = call(ctx, users[i], err);
+		free(users[i]);
+	}
+	return rc;
+}
+
 /* The user's keys that nobody else uses. */
 static int list_unused(
 	ol_db *db, const char *user_id, ol_digest **list, size_t *count, ol_error *err)

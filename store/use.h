@@ -79,6 +79,9 @@ int ol_mount_each(ol_store *store, int (*call)(void *ctx, const ol_mount_info *i
  * them. */
 int ol_use_add(
 	ol_store *store, const char *user_id, const ol_digest *keys, size_t count, ol_error *err);
+/* Calls with each user of a layer, until one refuses. */
+int ol_use_each(ol_store *store, const ol_digest *key,
+	int (*call)(void *ctx, const char *user_id, ol_error *err), void *ctx, ol_error *err);
 /* Drops the user's rows; unused lists the keys that nobody uses any more (at most count; returns
  * how many). */
 int ol_use_end(
