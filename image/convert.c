@@ -108,8 +108,6 @@ static int find_sources(ol_convert_state *state, ol_error *err)
 	int rc = ol_image_find(session, options->source,
 		options->platform_count == 1 ? options->platforms : NULL, &image, err);
 
-	if (rc == OL_ENOTFOUND)
-		return ol_hint(err, rc, "pull it first: orlop pull %.100s", options->source);
 	if (rc < 0)
 		return rc;
 	if (several)
