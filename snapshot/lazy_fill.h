@@ -9,7 +9,8 @@
  *
  * A piece is fetched and inflated once however many wait for it. Whole blocks of 4096 bytes are
  * filled, with the neighbours' bytes in them: the kernel caches whole pages. Nothing is written
- * that was not verified. Threads: any number call at once.
+ * that was not verified. Threads: any number call at once; one of its own fetches ahead of reads.
+ * Of the state it keeps blocks, phase (FILLING, STALLED), waiting and refetched.
  */
 #include "base/cancel.h"
 #include "base/stream.h"
@@ -21,8 +22,10 @@ typedef struct ol_filler ol_filler;
 
 /* How compressed bytes come; called from the threads that fill. */
 typedef struct ol_lazy_fetch {
-	/* Makes ranges (sorted, apart) be in the ingest: returns when they are. OL_EUNAVAILABLE
-	 * and the like: not now; it is asked again until timeout_ms is over. */
+	/* Makes ranges (sorted, apart) be in the ingest: returns when they are; what is there or
+	 * under way it does not ask for again. It counts what it asks for (the state's requests,
+	 * bytes, fetching, blob_bytes). OL_EUNAVAILABLE and the like: not now; it is asked again
+	 * until timeout_ms is over. OL_ESYSTEM (a full disk) and OL_ECANCELED are passed on. */
 	int (*get)(void *ctx, const ol_range *ranges, size_t count, ol_lazy_cause cause,
 		ol_error *err);
 	/* The bytes of this range were wrong: they are forgotten, and whoever gave them is not
@@ -50,8 +53,10 @@ typedef struct ol_filler_options {
 	void *log_ctx;
 } ol_filler_options;
 
+/* Blocks that the table says are zeros are there from now on, those that the state has are not
+ * filled again. */
 ol_filler *ol_filler_new(const ol_filler_options *options);
-void ol_filler_free(ol_filler *filler); /* no call may be under way */
+void ol_filler_free(ol_filler *filler); /* no call may be under way; waits for a get() ahead */
 OL_DEFINE_AUTO(ol_filler, ol_filler_free)
 
 /* Returns when bytes start..end-1 of the payload are there, in whole blocks. OL_EUNAVAILABLE: the

@@ -19,6 +19,7 @@
 #include "base/file.h"
 #include "base/limits.h"
 #include "snapshot/lazy_table_priv.h"
+#include "store/lazy.h"
 
 #define VERSION      1
 #define BUFFER_BYTES ((size_t)256 << 10)
@@ -94,6 +95,8 @@ static const char *wrong_piece(const ol_lazy_table *table, const ol_lazy_piece *
 		return "has a window, and no use for it";
 	if (piece->window != OL_PIECE_NO_WINDOW && piece->window > OL_TOC_BYTES_MAX)
 		return "has its window too far away";
+	if (piece->window != OL_PIECE_NO_WINDOW && !ol_digest_is_set(&table->about.window))
+		return "has a window that nothing verifies";
 	if (piece->kind == OL_PIECE_RAW && piece->size > piece->end - piece->begin)
 		return "gives more bytes than it has";
 	if (piece > table->pieces) {
@@ -263,6 +266,8 @@ static void put_about(unsigned char *head, const ol_lazy_table *table, size_t wi
 	memcpy(head + 76, about->blob.bytes, OL_DIGEST_BYTES_MAX);
 	put32(head + 140, (uint32_t)about->diff_id.algorithm);
 	memcpy(head + 144, about->diff_id.bytes, OL_DIGEST_BYTES_MAX);
+	put32(head + 208, (uint32_t)about->window.algorithm);
+	memcpy(head + 212, about->window.bytes, OL_DIGEST_BYTES_MAX);
 }
 
 static void put_piece(unsigned char *at, const ol_lazy_piece *piece, size_t width)
@@ -306,15 +311,36 @@ static int write_file(const ol_lazy_table *table, int fd, ol_error *err)
 	return out.rc == OL_OK ? ol_write_all(fd, seal.bytes, OL_SEEK_SEAL_BYTES, err) : out.rc;
 }
 
+static bool has_windows(const ol_lazy_table *table)
+{
+	for (size_t i = 0; i < table->piece_count; i++)
+		if (table->pieces[i].window != OL_PIECE_NO_WINDOW)
+			return true;
+	return false;
+}
+
+static int hash_windows(int dir_fd, ol_digest *out, ol_error *err)
+{
+	ol_auto_buf ol_buf bytes = OL_BUF(OL_TOC_BYTES_MAX);
+	int rc = ol_file_read(dir_fd, OL_LAZY_WINDOW, true, &bytes, err);
+
+	if (rc == OL_OK)
+		*out = ol_digest_of(OL_SHA256, bytes.data, bytes.size);
+	return rc;
+}
+
 int ol_lazy_table_write(ol_lazy_table *table, int dir_fd, ol_error *err)
 {
 	ol_autofd int fd = -1;
-	int rc;
+	int rc = OL_OK;
 
+	table->about.window = (ol_digest){ 0 };
 	if (table->piece_count > OL_LAZY_PIECES_MAX || table->extent_count > OL_LAZY_EXTENTS_MAX)
 		rc = ol_fail(err, OL_ELIMIT, "%zu pieces, %zu extents are too many",
 			table->piece_count, table->extent_count);
-	else {
+	if (rc == OL_OK && has_windows(table))
+		rc = hash_windows(dir_fd, &table->about.window, err);
+	if (rc == OL_OK) {
 		sort(table);
 		rc = ol_lazy_table_check(table, err);
 	}
@@ -359,12 +385,15 @@ static int get_about(const unsigned char *head, ol_lazy_table *table, size_t *wi
 	table->piece_count = get32(head + 56);
 	table->extent_count = get32(head + 60);
 	*width = get32(head + 64);
-	if ((*width != 32 && *width != 64) || get32(head + 68) != 0 || get64(head + 208) != 0)
+	if ((*width != 32 && *width != 64) || get32(head + 68) != 0 || get32(head + 276) != 0)
 		return ol_fail(err, OL_ECORRUPT, "its head is damaged");
 	rc = get_digest(get32(head + 72), head + 76, OL_DIGEST_BYTES_MAX, &about->blob, err);
 	if (rc == OL_OK)
 		rc = get_digest(
 			get32(head + 140), head + 144, OL_DIGEST_BYTES_MAX, &about->diff_id, err);
+	if (rc == OL_OK)
+		rc = get_digest(
+			get32(head + 208), head + 212, OL_DIGEST_BYTES_MAX, &about->window, err);
 	if (rc == OL_OK && (table->piece_count > OL_LAZY_PIECES_MAX ||
 				   table->extent_count > OL_LAZY_EXTENTS_MAX))
 		rc = ol_fail(err, OL_ELIMIT, "%zu pieces, %zu extents are too many",

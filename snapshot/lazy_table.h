@@ -60,7 +60,9 @@ typedef struct ol_lazy_about {
 	uint64_t blob_size;
 	uint64_t payload_bytes; /* a multiple of 512 */
 	ol_lazy_layout layout;
-	char format[16];       /* for people: "estargz", "zstd:chunked", "soci" */
+	char format[16]; /* for people: "estargz", "zstd:chunked", "soci" */
+	ol_digest
+		window; /* of the file "window", if a piece has one: ol_lazy_table_write sets it */
 	uint64_t prefetch_end; /* landmark: bytes of the blob before it are worth one request; 0 */
 } ol_lazy_about;
 
@@ -71,9 +73,10 @@ typedef struct ol_lazy_table {
 	size_t piece_count, extent_count;
 } ol_lazy_table;
 
-/* Writes dir_fd/"seek". The table's arrays may be in any order of making: they are sorted here
- * (extents' piece numbers follow). OL_ECORRUPT: what is above does not hold of it: overlaps, pieces
- * outside the blob, an extent with no digest whose piece has none, more than base/limits.h allows.
+/* Writes dir_fd/"seek"; the file "window", if there are any, stands beside it already. The table's
+ * arrays may be in any order of making: they are sorted here (extents' piece numbers follow).
+ * OL_ECORRUPT: what is above does not hold of it: overlaps, pieces outside the blob, an extent with
+ * no digest whose piece has none, more than base/limits.h allows.
  */
 int ol_lazy_table_write(ol_lazy_table *table, int dir_fd, ol_error *err);
 /* Reads and checks all of it. */

@@ -5,7 +5,7 @@
 #include "base/view.h"
 #include "snapshot/lazy_table.h"
 
-#define OL_SEEK_HEAD_BYTES   216
+#define OL_SEEK_HEAD_BYTES   280
 #define OL_SEEK_PIECE_BYTES  40 /* and a digest */
 #define OL_SEEK_EXTENT_BYTES 32 /* and a digest */
 #define OL_SEEK_SEAL_BYTES   32

@@ -27,6 +27,7 @@ static int setup(void **state)
 	(void)snprintf(b->dir, sizeof b->dir, "/tmp/orlop-table-XXXXXX");
 	assert_non_null(mkdtemp(b->dir));
 	b->fd = open(b->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_int_equal(OL_OK, ol_publish(b->fd, "window", ol_view_of("windows"), 0600, 0, NULL));
 	*state = b;
 	return 0;
 }
@@ -58,6 +59,7 @@ static ol_lazy_table make(ol_algorithm algorithm)
 		.payload_bytes = PAYLOAD_BYTES,
 		.layout = OL_LAZY_TAR,
 		.format = "soci",
+		.window = digest_of("windows", OL_SHA256),
 		.prefetch_end = 40,
 	};
 	table.pieces = ol_alloc_array(3, sizeof *table.pieces);
@@ -84,6 +86,7 @@ static void check_same(const ol_lazy_table *a, const ol_lazy_table *b)
 	assert_int_equal(a->about.blob_size, b->about.blob_size);
 	assert_int_equal(a->about.payload_bytes, b->about.payload_bytes);
 	assert_int_equal(a->about.prefetch_end, b->about.prefetch_end);
+	assert_true(ol_digest_eq(&a->about.window, &b->about.window));
 	assert_int_equal(a->about.layout, b->about.layout);
 	assert_string_equal(a->about.format, b->about.format);
 	for (size_t i = 0; i < a->piece_count; i++) {
@@ -372,6 +375,8 @@ static void what_was_changed_on_disk_is_refused(void **state)
 		{ "reserved", 68, 1, true, OL_ECORRUPT },
 		{ "algorithm", 72, 3, true, OL_ECORRUPT },
 		{ "no algorithm", 72, 0, true, OL_ECORRUPT },
+		{ "windows' algorithm", 208, 0, true, OL_ECORRUPT },
+		{ "reserved at the end", 276, 1, true, OL_ECORRUPT },
 		{ "behind a digest", 76 + 32, 1, true, OL_ECORRUPT },
 		{ "piece's kind", OL_SEEK_HEAD_BYTES + 32, 9, true, OL_ECORRUPT },
 		{ "piece's digest", OL_SEEK_HEAD_BYTES + 34, 2, true, OL_ECORRUPT },
@@ -408,6 +413,10 @@ static void a_table_that_was_cut_short_is_refused(void **state)
 	for (size_t size = 0; size < bytes.size; size++)
 		assert_int_equal(OL_ECORRUPT,
 			ol_lazy_table_parse(ol_view_from(bytes.data, size), &got, NULL));
+	table = make(OL_SHA256);
+	assert_int_equal(0, unlinkat(b->fd, "window", 0));
+	assert_int_equal(OL_ENOTFOUND, ol_lazy_table_write(&table, b->fd, NULL));
+	ol_lazy_table_done(&table);
 	assert_int_equal(0, unlinkat(b->fd, "seek", 0));
 	assert_int_equal(OL_ENOTFOUND, ol_lazy_table_load(b->fd, &got, NULL));
 }
