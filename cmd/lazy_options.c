@@ -14,7 +14,7 @@ const ol_option ol_lazy_options_table[] = {
 		.kind = OL_OPTION_TEXT,
 		.value = "ENGINE",
 		.choices = "auto|fanotify|fuse",
-		.help = "How reads of what is not there yet are noticed",
+		.help = "How reads of what is not there yet are noticed (ORLOP_LAZY_ENGINE)",
 		.otherwise = "auto" },
 	{ .name = "lazy-rate",
 		.kind = OL_OPTION_TEXT,
@@ -36,6 +36,7 @@ const ol_option ol_lazy_options_table[] = {
 };
 
 #define TIMEOUT_DIGITS_MAX 6
+#define ENGINE_VARIABLE    "ORLOP_LAZY_ENGINE"
 
 static int read_timeout(const char *text, uint64_t *out, ol_error *err)
 {
@@ -95,7 +96,13 @@ int ol_lazy_options_read(
 		rc = read_rate(rate, &out->rate_bytes, err);
 	if (rc == OL_OK && timeout)
 		rc = read_timeout(timeout, &out->timeout_ms, err);
-	if (rc == OL_OK && out->lazy)
-		*use = out;
-	return rc;
+	if (rc < 0 || !out->lazy)
+		return rc;
+	/* The holder is started with our environment. */
+	if (engine)
+		(void)setenv(ENGINE_VARIABLE, engine, 1);
+	else if (!out->engine && (engine = getenv(ENGINE_VARIABLE)) && *engine)
+		out->engine = strcmp(engine, "auto") == 0 ? NULL : engine;
+	*use = out;
+	return OL_OK;
 }

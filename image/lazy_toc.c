@@ -104,12 +104,34 @@ static int run_decoder(
 	return OL_OK;
 }
 
-/* Reads range of source, inflated, into out; *packed is the digest of what was read. */
-static int inflate(ol_source *source, const ol_toc_range *range, ol_compression compression,
-	size_t max, ol_digest *packed, ol_buf *out, ol_error *err)
+/* Compressed bytes that a digest binds are checked before a decoder sees any of them. */
+static int check_range(ol_source *source, const ol_toc_range *range, const ol_digest *want,
+	const char *what, ol_error *err)
 {
 	ol_autofree unsigned char *bytes = ol_alloc(STEP_BYTES);
-	ol_auto(ol_hasher_free) ol_hasher *hasher = ol_hasher_new(packed->algorithm);
+	ol_auto(ol_hasher_free) ol_hasher *hasher = ol_hasher_new(want->algorithm);
+	ol_digest got;
+	int rc = OL_OK;
+
+	for (uint64_t at = 0; rc == OL_OK && at < range->size; at += STEP_BYTES) {
+		const uint64_t left = range->size - at;
+		const size_t size = left < STEP_BYTES ? (size_t)left : STEP_BYTES;
+
+		rc = ol_source_read_at(source, range->offset + at, bytes, size, err);
+		ol_hasher_update(hasher, bytes, rc == OL_OK ? size : 0);
+	}
+	if (rc < 0)
+		return rc;
+	got = ol_hasher_final(hasher);
+	rc = ol_digest_check(want, &got, err);
+	return rc < 0 ? ol_wrap(err, rc, "%s", what) : OL_OK;
+}
+
+/* Reads range of source, inflated, into out. */
+static int inflate(ol_source *source, const ol_toc_range *range, ol_compression compression,
+	size_t max, ol_buf *out, ol_error *err)
+{
+	ol_autofree unsigned char *bytes = ol_alloc(STEP_BYTES);
 	ol_auto(ol_decoder_free) ol_decoder *decoder = NULL;
 	int rc = ol_decoder_new(compression, &decoder, err);
 
@@ -120,33 +142,30 @@ static int inflate(ol_source *source, const ol_toc_range *range, ol_compression 
 		ol_decode_step step = { .in = bytes, .in_size = size };
 
 		rc = ol_source_read_at(source, range->offset + at, bytes, size, err);
-		if (rc < 0)
-			break;
-		ol_hasher_update(hasher, bytes, size);
-		rc = run_decoder(decoder, &step, max, out, err);
+		if (rc == OL_OK)
+			rc = run_decoder(decoder, &step, max, out, err);
 		at += size;
 	}
 	if (rc == OL_OK)
 		rc = ol_decoder_finish(decoder, err);
-	*packed = ol_hasher_final(hasher);
-	return rc;
+	return rc == OL_ECORRUPT ? ol_wrap(err, rc, "the table of contents") : rc;
 }
 
 struct json_search {
-	bool found;
+	unsigned entries;
 	uint64_t offset, size;
 };
 
+/* One member and no other: nobody may read another table than the one that was verified. */
 static int look_at_entry(void *ctx, const ol_tar_entry *entry, ol_error *err)
 {
 	struct json_search *search = ctx;
 
-	(void)err;
-	if (entry->type == OL_TAR_FILE && !entry->sparse && strcmp(entry->name, JSON_NAME) == 0) {
-		search->found = true;
-		search->offset = entry->data_offset;
-		search->size = entry->data_size;
-	}
+	if (search->entries++ || entry->type != OL_TAR_FILE || entry->sparse ||
+		strcmp(entry->name, JSON_NAME) != 0)
+		return ol_fail(err, OL_ECORRUPT, "it has another member than " JSON_NAME);
+	search->offset = entry->data_offset;
+	search->size = entry->data_size;
 	return OL_OK;
 }
 
@@ -159,10 +178,12 @@ int ol_toc_json_of_tar(ol_view tar, ol_view *out, ol_error *err)
 
 	if (rc == OL_OK)
 		rc = ol_tar_finish(reader, err);
+	if (rc == OL_OK && search.entries == 0)
+		rc = ol_fail(err, OL_ECORRUPT, "it has no " JSON_NAME);
 	if (rc < 0)
 		return ol_wrap(err, rc, "the table of contents");
-	if (!search.found || search.offset > tar.size || search.size > tar.size - search.offset)
-		return ol_fail(err, OL_ECORRUPT, "the table of contents has no " JSON_NAME);
+	if (search.offset > tar.size || search.size > tar.size - search.offset)
+		return ol_fail(err, OL_ECORRUPT, "the table of contents ends too early");
 	*out = ol_view_from(tar.data + search.offset, (size_t)search.size);
 	return OL_OK;
 }
@@ -215,7 +236,6 @@ static int get_external(const ol_toc_ask *ask, ol_toc_got *got, ol_error *err)
 	ol_auto_buf ol_buf packed = OL_BUF(OL_TOC_BYTES_MAX);
 	ol_source *source;
 	const ol_descriptor *layer = NULL;
-	ol_digest digest = { .algorithm = OL_SHA256 };
 	ol_ref ref;
 	int rc = find_external(ask, &ref, &document, &layer, err);
 
@@ -226,7 +246,7 @@ static int get_external(const ol_toc_ask *ask, ol_toc_got *got, ol_error *err)
 		return rc;
 	source = ol_source_of_memory(packed.data, packed.size);
 	rc = inflate(source, &(ol_toc_range){ 0, packed.size }, OL_COMPRESSION_GZIP,
-		OL_TOC_BYTES_MAX + TAR_BYTES_MORE, &digest, &got->main, err);
+		OL_TOC_BYTES_MAX + TAR_BYTES_MORE, &got->main, err);
 	ol_source_close(source);
 	return rc;
 }
@@ -234,7 +254,6 @@ static int get_external(const ol_toc_ask *ask, ol_toc_got *got, ol_error *err)
 static int get_estargz(const ol_toc_ask *ask, const ol_toc_binding *binding,
 	const ol_toc_place *place, ol_lazy_blob *blob, ol_toc_got *got, ol_error *err)
 {
-	ol_digest packed = { .algorithm = binding->toc.algorithm };
 	ol_view json = { 0 };
 	int rc;
 
@@ -245,7 +264,7 @@ static int get_estargz(const ol_toc_ask *ask, const ol_toc_binding *binding,
 		rc = ol_lazy_blob_need(blob, place->toc.offset, place->toc.size, err);
 		if (rc == OL_OK)
 			rc = inflate(blob->source, &place->toc, OL_COMPRESSION_GZIP,
-				OL_TOC_BYTES_MAX + TAR_BYTES_MORE, &packed, &got->main, err);
+				OL_TOC_BYTES_MAX + TAR_BYTES_MORE, &got->main, err);
 	}
 	if (rc == OL_OK)
 		rc = ol_toc_json_of_tar(ol_buf_view(&got->main), &json, err);
@@ -292,10 +311,9 @@ static int tar_split_digest(ol_view json, ol_digest *out, ol_error *err)
 
 /* One frame, of exactly so many bytes inflated. */
 static int inflate_frame(ol_lazy_blob *blob, const ol_toc_range *range, uint64_t raw_size,
-	ol_digest *packed, ol_buf *out, ol_error *err)
+	ol_buf *out, ol_error *err)
 {
-	int rc = inflate(
-		blob->source, range, OL_COMPRESSION_ZSTD, (size_t)raw_size, packed, out, err);
+	int rc = inflate(blob->source, range, OL_COMPRESSION_ZSTD, (size_t)raw_size, out, err);
 
 	if (rc == OL_OK && out->size != raw_size)
 		rc = ol_fail(err, OL_ECORRUPT, "the table of contents has %zu bytes, not %llu",
@@ -306,19 +324,18 @@ static int inflate_frame(ol_lazy_blob *blob, const ol_toc_range *range, uint64_t
 static int get_tar_split(
 	const ol_toc_place *place, ol_lazy_blob *blob, ol_toc_got *got, ol_error *err)
 {
-	ol_digest want, packed;
+	ol_digest want;
 	int rc = tar_split_digest(got->toc.bytes, &want, err);
 
 	/* What no digest binds is as if it were not there. */
 	if (rc < 0 || !ol_digest_is_set(&want))
 		return rc;
-	packed = (ol_digest){ .algorithm = want.algorithm };
-	rc = inflate_frame(
-		blob, &place->tar_split, place->tar_split_raw_size, &packed, &got->split, err);
+	rc = check_range(blob->source, &place->tar_split, &want, "the tar-split", err);
 	if (rc == OL_OK)
-		rc = ol_digest_check(&want, &packed, err);
+		rc = inflate_frame(
+			blob, &place->tar_split, place->tar_split_raw_size, &got->split, err);
 	if (rc < 0)
-		return ol_wrap(err, rc, "the tar-split");
+		return rc;
 	got->toc.tar_split = ol_buf_view(&got->split);
 	return OL_OK;
 }
@@ -342,19 +359,18 @@ static int need_all(const ol_toc_place *place, ol_lazy_blob *blob, ol_error *err
 static int get_zstd_chunked(const ol_toc_binding *binding, const ol_toc_place *place,
 	ol_lazy_blob *blob, ol_toc_got *got, ol_error *err)
 {
-	ol_digest packed = { .algorithm = binding->toc.algorithm };
 	int rc = need_all(place, blob, err);
 
+	if (rc == OL_OK && !binding->toc_is_raw)
+		rc = check_range(
+			blob->source, &place->toc, &binding->toc, "the table of contents", err);
 	if (rc == OL_OK)
-		rc = inflate_frame(
-			blob, &place->toc, place->toc_raw_size, &packed, &got->main, err);
+		rc = inflate_frame(blob, &place->toc, place->toc_raw_size, &got->main, err);
 	got->toc.format = OL_LAZY_ZSTD_CHUNKED;
 	got->toc.place = place->toc;
 	got->toc.bytes = ol_buf_view(&got->main);
 	if (rc == OL_OK && binding->toc_is_raw)
 		rc = check_digest(&binding->toc, got->toc.bytes, err);
-	else if (rc == OL_OK && (rc = ol_digest_check(&binding->toc, &packed, err)) < 0)
-		rc = ol_wrap(err, rc, "the table of contents");
 	return rc == OL_OK && place->tar_split.size ? get_tar_split(place, blob, got, err) : rc;
 }
 

@@ -20,6 +20,7 @@
 #include "base/alloc.h"
 #include "base/trace.h"
 #include "image/pull_priv.h"
+#include "store/lazy.h"
 #include "store/name.h"
 
 /* A manifest or index: from the store where it is there, else from the registry, verified
@@ -199,11 +200,32 @@ static int get_documents(ol_pull_state *pull, ol_error *err)
 	return rc;
 }
 
+/* blob: the compressed one, where it must be there too; else NULL. */
+static bool has_layer(const ol_pull_state *pull, const ol_digest *diff_id, const ol_digest *blob)
+{
+	ol_store *store = pull->incoming.session->store;
+
+	return ol_layer_is_usable(store, diff_id, blob) ||
+	       (pull->options->lazy && ol_layer_is_lazy(store, diff_id));
+}
+
+/* Chains that were made of lazy layers are made anew where all must be whole. */
+static bool has_chains(const ol_pull_state *pull, const ol_config *config)
+{
+	ol_layer_stack stack = { 0 };
+	bool has =
+		ol_layer_stack_load(pull->incoming.session->store, config, &stack, NULL) == OL_OK;
+
+	for (size_t i = 0; has && !pull->options->lazy && i < stack.count; i++)
+		has = strcmp(stack.layers[i].driver, OL_LAZY_DRIVER) != 0;
+	ol_layer_stack_done(&stack);
+	return has;
+}
+
 /* Everything that the wanted platforms of this root need is in the store. Looks at rows, reads
  * three small documents. */
 static bool is_complete(ol_pull_state *pull)
 {
-	ol_layer_stack stack = { 0 };
 	bool complete = true;
 
 	for (size_t i = 0; complete && i < pull->incoming.count; i++) {
@@ -211,15 +233,9 @@ static bool is_complete(ol_pull_state *pull)
 		const ol_descriptor *layers = pull->incoming.images[i].document->layers;
 
 		for (size_t k = 0; complete && k < config->diff_id_count; k++)
-			complete = ol_layer_is_usable(pull->incoming.session->store,
-					   &config->diff_ids[k],
-					   pull->options->keep_blobs ? &layers[k].digest : NULL) ||
-				   (pull->options->lazy &&
-					   ol_layer_is_lazy(pull->incoming.session->store,
-						   &config->diff_ids[k]));
-		complete = complete && ol_layer_stack_load(pull->incoming.session->store, config,
-					       &stack, NULL) == OL_OK;
-		ol_layer_stack_done(&stack);
+			complete = has_layer(pull, &config->diff_ids[k],
+				pull->options->keep_blobs ? &layers[k].digest : NULL);
+		complete = complete && has_chains(pull, config);
 	}
 	return complete;
 }

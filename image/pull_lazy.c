@@ -22,6 +22,7 @@
 #include "image/lazy_soci_priv.h"
 #include "image/lazy_source_priv.h"
 #include "image/lazy_toc_priv.h"
+#include "snapshot/lazy_client.h"
 #include "snapshot/lazy_engine.h"
 #include "store/draft.h"
 #include "store/lazy.h"
@@ -391,8 +392,9 @@ static int find_soci(struct work *work, ol_soci_found *found, ol_error *err)
 static int look_at_engine(ol_pull_state *pull, char why[256], ol_error *err)
 {
 	ol_session *session = pull->incoming.session;
+	const char *want = pull->options->lazy->engine;
 	const ol_lazy_engine *engine;
-	char reason[256];
+	char reason[256], held[16];
 	ol_error refusal = { 0 };
 	int rc;
 
@@ -402,8 +404,16 @@ static int look_at_engine(ol_pull_state *pull, char why[256], ol_error *err)
 			pull->driver->name, session->driver_why);
 		return OL_OK;
 	}
-	rc = ol_lazy_engine_choose(ol_store_root_fd(session->store), pull->options->lazy->engine,
-		&engine, reason, &refusal);
+	if (ol_lazy_engine_of(session->store, held, NULL) == OL_OK) {
+		if (want && strcmp(want, held) != 0)
+			ol_tell_text(&session->options.listener, OL_EVENT_WARNING,
+				"the engine %s is in use: %.32s counts when no lazy layer is "
+				"mounted any more",
+				held, want);
+		return OL_OK;
+	}
+	rc = ol_lazy_engine_choose(
+		ol_store_root_fd(session->store), want, &engine, reason, &refusal);
 	if (rc == OL_EUNSUPPORTED) {
 		(void)snprintf(why, 256, "%.255s", refusal.text);
 		return OL_OK;

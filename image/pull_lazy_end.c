@@ -9,27 +9,29 @@
 #include "image/pull_priv.h"
 #include "store/lazy.h"
 
-/* The error names the layers that others cannot lean on; where it names none of ours, all lazy ones
- * are meant. False: there is none. */
+/* The error names the layer that another one links into. */
+static bool is_named(const ol_pull_layer *layer, const ol_error *why)
+{
+	return layer->lazy && strstr(why->text, ol_digest_short(&layer->diff_id).text) != NULL;
+}
+
+/* Where it names none of ours, all lazy ones are meant. False: there is none. */
 static bool give_up_lazy(ol_pull_state *pull, const ol_error *why)
 {
-	const ol_listener *listener = &pull->incoming.session->options.listener;
 	bool named = false, any = false;
 
 	for (size_t i = 0; i < pull->layer_count; i++)
-		named = named ||
-			(pull->layers[i].lazy &&
-				strstr(why->text, ol_digest_hex(&pull->layers[i].diff_id).text));
+		named = named || is_named(&pull->layers[i], why);
 	for (size_t i = 0; i < pull->layer_count; i++) {
 		ol_pull_layer *layer = &pull->layers[i];
 
-		if (!layer->lazy ||
-			(named && !strstr(why->text, ol_digest_hex(&layer->diff_id).text)))
+		if (named ? !is_named(layer, why) : !layer->lazy)
 			continue;
 		layer->lazy = false;
 		any = true;
-		ol_tell_text(listener, OL_EVENT_NOTE, "layer %s is pulled whole: %s",
-			ol_digest_short(&layer->blob->digest).text, why->text);
+		ol_tell_text(&pull->incoming.session->options.listener, OL_EVENT_NOTE,
+			"layer %s is pulled whole: another layer has hard links into it",
+			ol_digest_short(&layer->blob->digest).text);
 	}
 	return any;
 }
@@ -56,6 +58,7 @@ int ol_pull_lazy_begin(ol_pull_state *pull, ol_pull_result *out, ol_error *err)
 {
 	ol_session *session = pull->incoming.session;
 	ol_autofree ol_layer_info *layers = NULL;
+	ol_error why = { 0 };
 	int rc;
 
 	if (!pull->layers)
@@ -75,5 +78,11 @@ int ol_pull_lazy_begin(ol_pull_state *pull, ol_pull_result *out, ol_error *err)
 					      : 0;
 	}
 	out->eager_layers = pull->layer_count - out->lazy_layers;
+	if (out->lazy_layers == 0 || pull->options->lazy->no_fill)
+		return OL_OK;
+	/* It is usable as it is; whoever mounts it starts one too. */
+	if (ol_lazy_start(session, layers, out->lazy_layers, &why) < 0)
+		ol_tell_text(&session->options.listener, OL_EVENT_WARNING,
+			"nothing is fetched in the background: %s", why.text);
 	return OL_OK;
 }
