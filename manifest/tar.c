@@ -320,6 +320,10 @@ int ol_tar_pass(ol_tar *tar, uint64_t size, ol_error *err)
 
 	if (rc < 0 || size == 0)
 		return rc;
+	if (tar->state == OL_TAR_AT_MAP)
+		return fail_at(tar,
+			ol_fail(err, OL_EUNSUPPORTED, "a sparse file, whose map is among its data"),
+			err);
 	if (!at_data || size > tar->left)
 		return fail_at(
 			tar, ol_fail(err, OL_ECORRUPT, "more data than the member has"), err);

@@ -130,7 +130,8 @@ OL_DEFINE_AUTO(ol_tar, ol_tar_free)
 int ol_tar_push(ol_tar *tar, const void *data, size_t size, ol_error *err);
 /* As if size bytes of the current member's data had been pushed, which nobody has: data() is not
  * called. Data alone are passed over, also those of a member that did not come out; what pads them
- * is pushed. OL_ECORRUPT: the member has not as many to come. */
+ * is pushed. OL_ECORRUPT: the member has not as many to come; OL_EUNSUPPORTED: a sparse file that
+ * keeps its map there. */
 int ol_tar_pass(ol_tar *tar, uint64_t size, ol_error *err);
 /* No more bytes. OL_ECORRUPT in the middle of a member; a missing end marker is forgiven, as others
  * do. */

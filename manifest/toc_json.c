@@ -356,6 +356,8 @@ static int read_entries(struct parser *p, ol_error *err)
 
 	if (rc < 0)
 		return rc;
+	if (token.type == OL_JSON_TOKEN_NULL) /* containers' tools write an empty layer so */
+		return OL_OK;
 	if (token.type != OL_JSON_TOKEN_ARRAY)
 		return ol_fail(err, OL_ECORRUPT, "the table of contents: entries is no array");
 	while (rc == OL_OK) {

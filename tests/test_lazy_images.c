@@ -13,6 +13,7 @@
 #include "base/limits.h"
 #include "manifest/soci.h"
 #include "snapshot/decode.h"
+#include "snapshot/erofs_format.h"
 #include "tests/lazy_box.h"
 
 #define BLOB_BYTES_MAX ((size_t)1 << 30)
@@ -107,6 +108,25 @@ static bool find_toc(
 	return true;
 }
 
+/* Of the layout TAR: the same bytes. But Go's reader of tars, and so soci-snapshotter, does not see
+ * the zeros behind a tar's end: the device may be shorter by them, and the UUID, which all bytes go
+ * into, another. */
+static void check_index(const lazy_box *lazy, const lazy_box *eager)
+{
+	ol_auto_buf ol_buf got = lazy_box_index(lazy), want = lazy_box_index(eager);
+	const size_t uuid = OL_EROFS_SUPER_AT + 48;
+	const size_t blocks = OL_EROFS_SUPER_AT + sizeof(struct ol_erofs_super) + 64;
+
+	if (strcmp(lazy->table.about.format, "soci") == 0) {
+		assert_true(ol_get32((const uint8_t *)got.data + blocks) <=
+			    ol_get32((const uint8_t *)want.data + blocks));
+		memcpy(got.data + blocks, want.data + blocks, 4);
+		memcpy(got.data + uuid, want.data + uuid, 16);
+	}
+	assert_int_equal(want.size, got.size);
+	assert_memory_equal(want.data, got.data, want.size);
+}
+
 static void check_equal(const char *label, const lazy_box *lazy, const lazy_box *eager)
 {
 	const bool coarse = lazy->table.about.layout == OL_LAZY_PACKED;
@@ -124,8 +144,7 @@ static void check_equal(const char *label, const lazy_box *lazy, const lazy_box 
 		fail_msg("%s: eager %.*s, lazy %.*s", label, (int)strcspn(a, "\n"), a,
 			(int)strcspn(b, "\n"), b);
 	if (!coarse)
-		assert_true(ol_digest_eq(
-			&eager->built.built.index_digest, &lazy->built.built.index_digest));
+		check_index(lazy, eager);
 }
 
 /* The layer's ztoc; false: there is none. */

@@ -178,6 +178,7 @@ static void a_document_is_whole(void **state)
 	} cases[] = {
 		{ "{\"version\":1,\"entries\":[]}", OL_OK },
 		{ "{\"entries\":[],\"tarSplitDigest\":\"" D "\",\"version\":1}", OL_OK },
+		{ "{\"version\":1,\"entries\":null}", OL_OK },
 		{ "{\"version\":2,\"entries\":[]}", OL_EUNSUPPORTED },
 		{ "{\"version\":\"1\",\"entries\":[]}", OL_EUNSUPPORTED },
 		{ "{\"entries\":[]}", OL_ECORRUPT },
