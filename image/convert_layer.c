@@ -1,3 +1,4 @@
+#include <assert.h>
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
@@ -23,18 +24,11 @@ struct conversion {
 	ol_convert_layer result;
 };
 
-static void annotate(ol_convert_layer *layer, const char *key, const char *fmt, ...)
-	OL_PRINTF(3, 4);
-static void annotate(ol_convert_layer *layer, const char *key, const char *fmt, ...)
+/* Where the value goes that is said next. */
+static char *annotate(ol_convert_layer *layer, const char *key)
 {
-	va_list args;
-
-	va_start(args, fmt);
 	layer->annotations[layer->annotation_count].key = key;
-	(void)vsnprintf(layer->annotations[layer->annotation_count].value,
-		sizeof layer->annotations[0].value, fmt, args);
-	va_end(args);
-	layer->annotation_count++;
+	return layer->annotations[layer->annotation_count++].value;
 }
 
 /* --- the tar --- */
@@ -70,6 +64,7 @@ static int inflate(struct conversion *self, ol_error *err)
 			&reader, err);
 	if (rc < 0)
 		return rc;
+	assert(reader);
 	self->fd = openat(ol_draft_dir_fd(self->draft), "source",
 		O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	rc = self->fd < 0 ? ol_fail_sys(err, "write a layer") : copy_to_file(reader, self->fd, err);
@@ -119,8 +114,8 @@ static int take_new(struct conversion *self, ol_reader *reader, ol_error *err)
 	self->result.blob = taken.blob;
 	self->result.blob_size = taken.blob_size;
 	self->result.diff_id = taken.diff_id;
-	annotate(&self->result, "io.containers.estargz.uncompressed-size", "%llu",
-		(unsigned long long)taken.tar_bytes);
+	(void)snprintf(annotate(&self->result, "io.containers.estargz.uncompressed-size"),
+		OL_CONVERT_VALUE_BYTES, "%llu", (unsigned long long)taken.tar_bytes);
 	return OL_OK;
 }
 
@@ -197,7 +192,8 @@ static int write_estargz(struct conversion *self, ol_error *err)
 	if (rc == OL_OK)
 		rc = take_new(self, ol_estargz_reader(writer), err);
 	if (rc == OL_OK)
-		annotate(&self->result, "containerd.io/snapshot/stargz/toc.digest", "%s",
+		(void)snprintf(annotate(&self->result, "containerd.io/snapshot/stargz/toc.digest"),
+			OL_CONVERT_VALUE_BYTES, "%s",
 			ol_digest_format(ol_estargz_toc(writer)).text);
 	return rc;
 }
@@ -219,13 +215,17 @@ static int write_zstd_chunked(struct conversion *self, ol_error *err)
 	if (rc < 0)
 		return rc;
 	place = ol_zstd_chunked_place(writer);
-	annotate(&self->result, "io.github.containers.zstd-chunked.manifest-checksum", "%s",
-		ol_digest_format(ol_zstd_chunked_toc(writer)).text);
-	annotate(&self->result, "io.github.containers.zstd-chunked.manifest-position",
-		"%llu:%llu:%llu:1", (unsigned long long)place->toc.offset,
+	(void)snprintf(
+		annotate(&self->result, "io.github.containers.zstd-chunked.manifest-checksum"),
+		OL_CONVERT_VALUE_BYTES, "%s", ol_digest_format(ol_zstd_chunked_toc(writer)).text);
+	(void)snprintf(
+		annotate(&self->result, "io.github.containers.zstd-chunked.manifest-position"),
+		OL_CONVERT_VALUE_BYTES, "%llu:%llu:%llu:1", (unsigned long long)place->toc.offset,
 		(unsigned long long)place->toc.size, (unsigned long long)place->toc_raw_size);
-	annotate(&self->result, "io.github.containers.zstd-chunked.tarsplit-position",
-		"%llu:%llu:%llu", (unsigned long long)place->tar_split.offset,
+	(void)snprintf(
+		annotate(&self->result, "io.github.containers.zstd-chunked.tarsplit-position"),
+		OL_CONVERT_VALUE_BYTES, "%llu:%llu:%llu",
+		(unsigned long long)place->tar_split.offset,
 		(unsigned long long)place->tar_split.size,
 		(unsigned long long)place->tar_split_raw_size);
 	return OL_OK;

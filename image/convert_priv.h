@@ -9,6 +9,7 @@
 #include "image/incoming_priv.h"
 
 #define OL_CONVERT_ANNOTATIONS_MAX 4
+#define OL_CONVERT_VALUE_BYTES     160 /* a digest, or a few numbers */
 
 /* What became of a layer. */
 typedef struct ol_convert_layer {
@@ -18,7 +19,7 @@ typedef struct ol_convert_layer {
 	const char *media_type;
 	struct {
 		const char *key;
-		char value[160];
+		char value[OL_CONVERT_VALUE_BYTES];
 	} annotations[OL_CONVERT_ANNOTATIONS_MAX];
 	size_t annotation_count;
 } ol_convert_layer;
@@ -42,7 +43,8 @@ typedef struct ol_convert_state {
 int ol_convert_layer_run(ol_convert_state *state, const ol_digest *diff_id, ol_error *err);
 const ol_convert_layer *ol_convert_layer_of(
 	const ol_convert_state *state, const ol_digest *diff_id);
-void ol_convert_tell(void *state, uint64_t bytes);
+/* Progress of the state that ctx is. */
+void ol_convert_tell(void *ctx, uint64_t bytes);
 
 /* The documents, put into the store; the incoming has all of them. */
 int ol_convert_describe(ol_convert_state *state, ol_error *err);

@@ -127,7 +127,7 @@ static bool has_two_extensions(const ol_tar_member *member)
 	const uint64_t pax = member->pax.size;
 
 	return pax > 0 && member->data_offset - member->header_offset >
-				  2 * OL_TAR_BLOCK_BYTES + pax + ol_tar_padding(pax);
+				  (uint64_t)2 * OL_TAR_BLOCK_BYTES + pax + ol_tar_padding(pax);
 }
 
 static const char *oddity(const ol_tar_raw *raw, const ol_tar_member *member)

@@ -138,13 +138,14 @@ void ol_estargz_footer(uint64_t toc_offset, unsigned char out[OL_ESTARGZ_FOOTER_
 	 * and size of nothing. */
 	static const unsigned char head[] = { 0x1f, 0x8b, 8, 4, 0, 0, 0, 0, 0, 0xff, 26, 0, 'S',
 		'G', 22, 0 };
+	static const char magic[] = { 'S', 'T', 'A', 'R', 'G', 'Z' };
 	char place[17];
 
 	memset(out, 0, OL_ESTARGZ_FOOTER_BYTES);
 	memcpy(out, head, sizeof head);
 	(void)snprintf(place, sizeof place, "%016llx", (unsigned long long)toc_offset);
 	memcpy(out + 16, place, 16);
-	memcpy(out + 32, "STARGZ", 6);
+	memcpy(out + 32, magic, sizeof magic);
 	out[38] = 1;
 	out[41] = out[42] = 0xff;
 }
@@ -164,11 +165,12 @@ void ol_zstd_skippable(uint32_t size, unsigned char out[OL_ZSTD_SKIPPABLE_BYTES]
 void ol_zstd_chunked_footer(
 	const ol_toc_place *place, unsigned char out[OL_ZSTD_CHUNKED_FOOTER_BYTES])
 {
+	static const char magic[] = { 'G', 'N', 'U', 'l', 'I', 'n', 'U', 'x' };
 	const uint64_t numbers[] = { place->toc.offset, place->toc.size, place->toc_raw_size, 1,
 		place->tar_split.offset, place->tar_split.size, place->tar_split_raw_size };
 
 	ol_zstd_skippable(64, out);
 	for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
 		put_le(out + OL_ZSTD_SKIPPABLE_BYTES + 8 * i, numbers[i], 8);
-	memcpy(out + OL_ZSTD_SKIPPABLE_BYTES + 56, "GNUlInUx", 8);
+	memcpy(out + OL_ZSTD_SKIPPABLE_BYTES + 56, magic, sizeof magic);
 }

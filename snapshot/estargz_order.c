@@ -23,10 +23,9 @@ static bool is_ours(const ol_scan_member *member)
 
 static int by_name(const void *a, const void *b, void *ctx)
 {
-	const ol_scan *scan = ctx;
+	const ol_scan_member *members = ctx;
 
-	return strcmp(
-		scan->members[*(const size_t *)a].clean, scan->members[*(const size_t *)b].clean);
+	return strcmp(members[*(const size_t *)a].clean, members[*(const size_t *)b].clean);
 }
 
 /* False: there is no such member. */
@@ -116,7 +115,7 @@ void ol_estargz_order_make(
 			self.by_name[self.count++] = i;
 	}
 	if (self.count)
-		qsort_r(self.by_name, self.count, sizeof *self.by_name, by_name, (void *)scan);
+		qsort_r(self.by_name, self.count, sizeof *self.by_name, by_name, scan->members);
 	for (size_t i = 0; paths && paths[i]; i++) {
 		ol_autofree char *clean = clean_path(paths[i]);
 

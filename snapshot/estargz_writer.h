@@ -34,10 +34,10 @@ typedef struct ol_estargz ol_estargz;
  * so is what options points to. */
 int ol_estargz_new(int fd, const ol_scan *scan, const ol_estargz_options *options, ol_estargz **out,
 	ol_error *err);
-void ol_estargz_free(ol_estargz *writer);
+void ol_estargz_free(ol_estargz *self);
 OL_DEFINE_AUTO(ol_estargz, ol_estargz_free)
 /* The blob, from its first byte on; read once. Closing it frees nothing else. OL_ELIMIT: its table
  * of contents would be larger than others read. */
-ol_reader *ol_estargz_reader(ol_estargz *writer);
+ol_reader *ol_estargz_reader(ol_estargz *self);
 /* Once the reader has come to its end: of the table as inflated. */
-const ol_digest *ol_estargz_toc(const ol_estargz *writer);
+const ol_digest *ol_estargz_toc(const ol_estargz *self);

@@ -1,3 +1,4 @@
+#include <assert.h>
 #include <zlib.h>
 #include <zstd.h>
 
@@ -98,6 +99,7 @@ static int run_zstd(
 int ol_compressor_run(
 	ol_compressor *self, const void *data, size_t size, bool last, ol_buf *out, ol_error *err)
 {
+	assert(self); /* it was made, if nothing failed */
 	return self->codec == OL_FRAME_GZIP ? run_gzip(self, data, size, last, out, err)
 					    : run_zstd(self, data, size, last, out, err);
 }

@@ -1,3 +1,5 @@
+#include <assert.h>
+
 #include "base/alloc.h"
 #include "snapshot/frame_pool.h"
 
@@ -15,6 +17,7 @@ static void add_part(ol_frame_plan *plan, const ol_frame_part *part)
 		return;
 	}
 	OL_GROW(plan->parts, plan->part_count, plan->part_cap);
+	assert(plan->parts); /* grown */
 	plan->parts[plan->part_count++] = *part;
 }
 

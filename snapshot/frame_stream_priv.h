@@ -20,7 +20,7 @@ typedef struct ol_frame_stream {
 } ol_frame_stream;
 
 /* make_tail NULL: there is none. */
-int ol_frame_stream_init(ol_frame_stream *stream, const ol_frame_pool_options *options,
+int ol_frame_stream_init(ol_frame_stream *self, const ol_frame_pool_options *options,
 	int (*make_tail)(void *ctx, uint64_t offset, ol_buf *out, ol_error *err), void *ctx,
 	ol_error *err);
-void ol_frame_stream_done(ol_frame_stream *stream);
+void ol_frame_stream_done(ol_frame_stream *self);

@@ -169,28 +169,30 @@ static int read_all(struct scanning *self, int fd, ol_tar *tar, ol_error *err)
 	return rc;
 }
 
-static int by_clean_name(const void *a, const void *b)
+static int by_name(const void *a, const void *b, void *ctx)
 {
-	const ol_scan_member *const *x = a, *const *y = b;
+	const ol_scan_member *members = ctx;
 
-	return strcmp((*x)->clean, (*y)->clean);
+	return strcmp(members[*(const size_t *)a].clean, members[*(const size_t *)b].clean);
 }
 
 /* The last one counts in a tar; in a table each name stands for itself. */
 static void look_for_doubles(struct scanning *self)
 {
-	ol_scan *scan = self->scan;
-	ol_autofree const ol_scan_member **sorted = NULL;
+	const ol_scan *scan = self->scan;
+	ol_autofree size_t *sorted = NULL;
 
 	if (*scan->odd || scan->count < 2)
 		return;
 	sorted = ol_alloc_array(scan->count, sizeof *sorted);
 	for (size_t i = 0; i < scan->count; i++)
-		sorted[i] = &scan->members[i];
-	qsort(sorted, scan->count, sizeof *sorted, by_clean_name);
+		sorted[i] = i;
+	qsort_r(sorted, scan->count, sizeof *sorted, by_name, scan->members);
 	for (size_t i = 1; i < scan->count; i++)
-		if (strcmp(sorted[i - 1]->clean, sorted[i]->clean) == 0) {
-			set_odd(self, "a name that is there twice", ol_view_of(sorted[i]->name));
+		if (strcmp(scan->members[sorted[i - 1]].clean, scan->members[sorted[i]].clean) ==
+			0) {
+			set_odd(self, "a name that is there twice",
+				ol_view_of(scan->members[sorted[i]].name));
 			return;
 		}
 }

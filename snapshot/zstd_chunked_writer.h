@@ -26,12 +26,12 @@ typedef struct ol_zstd_chunked ol_zstd_chunked;
 /* scan: of the tar in fd, with chunks by content; not odd. Both are lent for the writer's life. */
 int ol_zstd_chunked_new(int fd, const ol_scan *scan, const ol_zstd_chunked_options *options,
 	ol_zstd_chunked **out, ol_error *err);
-void ol_zstd_chunked_free(ol_zstd_chunked *writer);
+void ol_zstd_chunked_free(ol_zstd_chunked *self);
 OL_DEFINE_AUTO(ol_zstd_chunked, ol_zstd_chunked_free)
 /* The blob, from its first byte on; read once. Closing it frees nothing else. OL_ELIMIT: its table
  * of contents would be larger than others read. */
-ol_reader *ol_zstd_chunked_reader(ol_zstd_chunked *writer);
+ol_reader *ol_zstd_chunked_reader(ol_zstd_chunked *self);
 /* Once the reader has come to its end: the digest of the table, compressed, and where things are.
  */
-const ol_digest *ol_zstd_chunked_toc(const ol_zstd_chunked *writer);
-const ol_toc_place *ol_zstd_chunked_place(const ol_zstd_chunked *writer);
+const ol_digest *ol_zstd_chunked_toc(const ol_zstd_chunked *self);
+const ol_toc_place *ol_zstd_chunked_place(const ol_zstd_chunked *self);
