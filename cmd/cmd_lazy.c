@@ -51,3 +51,22 @@ const ol_command ol_command_lazy_holder = {
 	.examples = (const ol_example[]){ { "lazy-holder", "what `run` starts beside it" }, { 0 } },
 	.run = run_holder,
 };
+
+static int run_worker(ol_context *ctx, ol_error *err)
+{
+	ol_session *session = NULL;
+	int rc = take_passed(err);
+
+	if (rc == OL_OK)
+		rc = ol_context_session(ctx, &session, err);
+	return rc < 0 ? rc : ol_lazy_worker_main(session, PASSED_FD, err);
+}
+
+const ol_command ol_command_lazy_worker = {
+	.name = "lazy-worker",
+	.group = OL_GROUP_HIDDEN,
+	.usage = "",
+	.summary = "Fill lazy layers for a lazy-holder",
+	.examples = (const ol_example[]){ { "lazy-worker", "what a lazy-holder starts" }, { 0 } },
+	.run = run_worker,
+};

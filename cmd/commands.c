@@ -47,6 +47,7 @@ const ol_command *const *ol_commands(void)
 		&ol_command_man,
 		&ol_command_sync,
 		&ol_command_lazy_holder,
+		&ol_command_lazy_worker,
 		NULL,
 	};
 

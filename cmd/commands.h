@@ -36,6 +36,7 @@ extern const ol_command ol_command_run;
 extern const ol_command ol_command_save;
 extern const ol_command ol_command_sync;
 extern const ol_command ol_command_lazy_holder;
+extern const ol_command ol_command_lazy_worker;
 extern const ol_command ol_command_tag;
 extern const ol_command ol_command_umount;
 extern const ol_command ol_command_unpin;
