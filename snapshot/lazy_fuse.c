@@ -16,6 +16,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -39,9 +40,6 @@
 #define MINOR_MIN         31 /* Linux 5.4 */
 #define ATTRIBUTE_SECONDS 1000000
 #define TURNS_MAX         256 /* requests answered in one next(): others have their turn then */
-
-/* After adopt: the holder before this one counted them. So it is taken to be open for ever. */
-#define OPENS_UNKNOWN (UINT64_C(1) << 32)
 
 /* A file. layer NULL: unwatched, but somebody still has it open. */
 struct node {
@@ -232,6 +230,21 @@ static void forget_closed(fuse *f)
 	f->count = kept;
 }
 
+/* How often a file is open is kept where the next holder finds it, should this one die. */
+static void note_opens(const struct node *node)
+{
+	if (node->layer && node->layer->state)
+		atomic_store(&ol_lazy_state_counters(node->layer->state)->mounted, 1 + node->opens);
+}
+
+static uint64_t opens_before(const ol_engine_layer *layer)
+{
+	uint64_t mounted =
+		layer->state ? atomic_load(&ol_lazy_state_counters(layer->state)->mounted) : 0;
+
+	return mounted ? mounted - 1 : 0;
+}
+
 static int fuse_watch(ol_engine *engine, ol_engine_layer *layer, ol_error *err)
 {
 	fuse *f = fuse_of(engine);
@@ -242,7 +255,7 @@ static int fuse_watch(ol_engine *engine, ol_engine_layer *layer, ol_error *err)
 	if (!layer->handle)
 		f->nodes[f->count].id = layer->handle = f->last_id + 1;
 	else
-		f->nodes[f->count].opens = OPENS_UNKNOWN;
+		f->nodes[f->count].opens = opens_before(layer);
 	if (f->last_id < layer->handle)
 		f->last_id = layer->handle;
 	f->count++;
@@ -333,21 +346,22 @@ static int on_open(fuse *f, const ol_fuse_request *request, ol_error *err)
 	/* A close need not be told of before it is done: it may be ours. */
 	struct fuse_open_out out = { .open_flags = FOPEN_KEEP_CACHE | FOPEN_NOFLUSH };
 	struct node *node = node_of(f, request->node);
-	int rc;
 
 	if (!node || !node->layer)
 		return reply(f, request->unique, ENOENT, NULL, 0, err);
 	node->opens++;
-	rc = reply(f, request->unique, 0, &out, sizeof out, err);
-	return rc;
+	note_opens(node);
+	return reply(f, request->unique, 0, &out, sizeof out, err);
 }
 
 static int on_release(fuse *f, const ol_fuse_request *request, ol_error *err)
 {
 	struct node *node = node_of(f, request->node);
 
-	if (node && node->opens)
+	if (node && node->opens) {
 		node->opens--;
+		note_opens(node);
+	}
 	forget_closed(f);
 	return reply(f, request->unique, 0, NULL, 0, err);
 }

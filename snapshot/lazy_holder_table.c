@@ -106,6 +106,9 @@ int ol_holder_add(ol_holder *h, ol_wire_packet *packet, ol_holder_layer **out, o
 	}
 	if (rc == OL_OK)
 		rc = ol_holder_note(h, &diff_id, err);
+	/* An engine may count there; what it counted goes on with it. */
+	if (rc == OL_OK && !layer->base.handle)
+		atomic_store(&ol_lazy_state_counters(layer->base.state)->mounted, 1);
 	if (rc == OL_OK)
 		rc = h->ops->watch(h->engine, &layer->base, err);
 	if (rc < 0) {
@@ -114,7 +117,6 @@ int ol_holder_add(ol_holder *h, ol_wire_packet *packet, ol_holder_layer **out, o
 	}
 	OL_GROW(h->layers, h->layer_count, h->layer_cap);
 	h->layers[h->layer_count++] = layer;
-	atomic_store(&ol_lazy_state_counters(layer->base.state)->mounted, 1);
 	atomic_store(&ol_lazy_state_counters(layer->base.state)->waiting, 0);
 	h->work = true;
 	ol_holder_log(h, "layer %s is watched", ol_digest_short(&diff_id).text);
@@ -301,6 +303,8 @@ void ol_holder_answer(ol_holder *h, uint64_t number, int sys)
 			(unsigned long long)slot->ask.start, (unsigned long long)slot->ask.end);
 		sys = EIO;
 	}
+	if (sys == 0)
+		h->backoff_ms = 0; /* a worker that gets something done is worth another */
 	close_slot(h, slot, sys);
 }
 

@@ -52,7 +52,7 @@ typedef struct ol_lazy_counters {
 	_Atomic uint64_t waiting;      /* readers that wait now */
 	_Atomic uint64_t failures;     /* reads answered with an error */
 	_Atomic uint64_t refetched;    /* pieces whose bytes were wrong */
-	_Atomic uint64_t mounted;      /* 1: its payload is mounted */
+	_Atomic uint64_t mounted;      /* not 0: its payload is watched, and may be mounted */
 	/* why it is stalled or poisoned: read with ol_lazy_state_words; may be torn */
 	char last_words[OL_LAZY_WORDS_BYTES];
 } ol_lazy_counters;

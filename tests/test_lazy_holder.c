@@ -299,7 +299,7 @@ static int end(void **state)
 		print_error("the holder does not end by itself\n");
 		fail();
 	}
-	if (b->holder)
+	if (b->holder > 0)
 		(void)waitpid(b->holder, NULL, 0);
 	ol_store_close(b->store);
 	CHECK_INT("clean up", OL_OK, ol_remove_tree(AT_FDCWD, b->dir, NULL));
@@ -464,6 +464,204 @@ static void sigterm_is_ignored_while_it_is_needed(void **state)
 	b->holder = 0;
 }
 
+/* Kills whoever holds now, n times, while readers read. */
+static void readers_wait_while_holders_die(void **state)
+{
+	box *b = *state;
+	pid_t pids[4];
+
+	start(b, "works");
+	mount_layer(b);
+	for (unsigned i = 0; i < 4; i++)
+		pids[i] = reader(b, i + 1, 60);
+	for (unsigned i = 0; i < 5; i++) {
+		ol_held held;
+
+		ol_sleep_ms(20 + i * 37);
+		held = held_of(b);
+		assert_true(held.holder.pid > 0);
+		(void)kill(held.holder.pid, SIGKILL);
+		ol_held_done(&held);
+		if (i == 0) {
+			(void)waitpid(b->holder, NULL, 0);
+			b->holder = -1;
+		}
+	}
+	for (unsigned i = 0; i < 4; i++) {
+		int status = finish(pids[i], 20000);
+
+		if (status)
+			print_log(b);
+		/* An event that was read and told nobody of ends with an error. */
+		CHECK_INT("reader", 0, status == 5 ? 0 : status);
+	}
+	check_readers(b, 10);
+}
+
+struct losses {
+	unsigned count;
+	bool zeros;
+};
+
+static void count_loss(void *ctx, const ol_lazy_loss *loss)
+{
+	struct losses *losses = ctx;
+
+	CHECK_STR("user", USER, loss->user_id);
+	losses->count++;
+	losses->zeros = loss->zeros;
+}
+
+static unsigned lost(box *b, bool *zeros)
+{
+	struct losses losses = { 0, false };
+	ol_error err = { 0 };
+
+	must("lost", OL_OK, ol_lazy_lost(b->store, count_loss, &losses, &err), &err);
+	*zeros = losses.zeros;
+	return losses.count;
+}
+
+static void a_loss_is_found_out_once(void **state)
+{
+	box *b = *state;
+	ol_held held;
+	bool zeros;
+
+	start(b, "works");
+	mount_layer(b);
+	check_readers(b, 2);
+	CHECK_INT("nothing is lost", 0, lost(b, &zeros));
+	held = held_of(b);
+	/* The worker first: alone it would start another holder. */
+	(void)kill(held.holder.pid, SIGSTOP);
+	(void)kill(held.worker.pid, SIGKILL);
+	(void)kill(held.holder.pid, SIGKILL);
+	ol_held_done(&held);
+	(void)waitpid(b->holder, NULL, 0);
+	b->holder = 0;
+	assert_true(wait_until_gone(b));
+	CHECK_INT("one user", 1, lost(b, &zeros));
+	CHECK_INT("zeros", b->ops->leaves_zeros, zeros);
+	CHECK_INT("once", 0, lost(b, &zeros));
+	unmount(b);
+	start(b, "works");
+	mount_layer(b);
+	check_readers(b, 10);
+}
+
+static int control(box *b)
+{
+	ol_error err = { 0 };
+	int fd = -1;
+
+	must("connect", OL_OK, ol_lazy_connect(b->store, &fd, &err), &err);
+	return fd;
+}
+
+/* Whatever is sent, the holder goes on; and what is no request is answered by hanging up. */
+static void what_is_no_request_is_refused(void **state)
+{
+	static const struct {
+		const char *label;
+		ol_wire wire;
+		bool answered;
+	} cases[] = {
+		{ "hello", { .kind = OL_WIRE_HELLO }, true },
+		{ "kind 0", { .kind = 0 }, false },
+		{ "kind 99", { .kind = 99 }, false },
+		{ "a worker's", { .kind = OL_WIRE_ANSWER }, false },
+		{ "a worker's end", { .kind = OL_WIRE_IDLE }, false },
+		{ "no digest", { .kind = OL_WIRE_UNWATCH }, false },
+		{ "half a digest", { .kind = OL_WIRE_WATCH, .algorithm = 9 }, false },
+		{ "another's place", { .kind = OL_WIRE_END }, false },
+		{ "not watched", { .kind = OL_WIRE_UNWATCH, .algorithm = OL_SHA256 }, true },
+		{ "needs more", { .kind = OL_WIRE_WATCH, .algorithm = OL_SHA256 }, true },
+	};
+	static const size_t sizes[] = { 1, 3, 100, sizeof(ol_wire) - 1, sizeof(ol_wire) + 1,
+		65536 };
+	box *b = *state;
+	char bytes[65536];
+	ol_error err = { 0 };
+
+	start(b, "works");
+	OL_EACH (cases, c) {
+		ol_autofd int fd = control(b);
+		ol_wire_packet packet;
+		int rc = ol_wire_send(fd, &c->wire, NULL, 0, true, &err);
+
+		if (rc == OL_OK)
+			rc = ol_wire_receive(fd, true, &packet, &err);
+		if (rc == OL_OK)
+			ol_wire_packet_done(&packet);
+		CHECK_INT(c->label, c->answered ? OL_OK : OL_EUNAVAILABLE, rc);
+	}
+	memset(bytes, 0x5a, sizeof bytes);
+	OL_EACH (sizes, size) {
+		ol_autofd int fd = control(b);
+		char back;
+
+		assert_true(send(fd, bytes, *size, MSG_NOSIGNAL) == (ssize_t)*size);
+		CHECK_INT("hangs up", 0, recv(fd, &back, 1, 0));
+	}
+	assert_true(ol_lazy_is_held(b->store));
+}
+
+/* Payloads and states that do not fit together. */
+static void what_cannot_be_watched_is_refused(void **state)
+{
+	box *b = *state;
+	ol_wire wire = { .kind = OL_WIRE_WATCH, .algorithm = OL_SHA256 };
+	ol_autofd int good = -1, small = -1, null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	ol_autofd int reading = -1, dir_fd = open(b->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	ol_auto(ol_lazy_state_close) ol_lazy_state *s = NULL;
+	const ol_digest other = ol_digest_of(OL_SHA256, "other", 5);
+	ol_error err = { 0 };
+	bool fresh;
+
+	start(b, "works");
+	must("temp", OL_OK, ol_temp_open(dir_fd, &good, &err), &err);
+	must("temp", OL_OK, ol_temp_open(dir_fd, &small, &err), &err);
+	assert_int_equal(0, ftruncate(good, 8192));
+	assert_int_equal(0, ftruncate(small, 4096));
+	reading = open(ol_fd_path_of(good).text, O_RDONLY | O_CLOEXEC);
+	must("state", OL_OK,
+		ol_lazy_state_open(ol_store_run_fd(b->store), &other, 8192,
+			ol_store_boot_id(b->store), &fresh, &s, &err),
+		&err);
+	ol_wire_set_digest(&wire, &other);
+	const struct {
+		const char *label;
+		int payload, state;
+		ol_wire_kind answer;
+	} cases[] = {
+		{ "payload for a state", good, good, OL_WIRE_FAILED },
+		{ "a device", null_fd, ol_lazy_state_fd(s), OL_WIRE_FAILED },
+		{ "a folder", dir_fd, ol_lazy_state_fd(s), OL_WIRE_FAILED },
+		{ "too small", small, ol_lazy_state_fd(s), OL_WIRE_FAILED },
+		{ "only to read", reading, ol_lazy_state_fd(s), OL_WIRE_FAILED },
+		{ "both", good, ol_lazy_state_fd(s), OL_WIRE_OK },
+	};
+	(void)close(ol_steal_fd(&reading));
+	OL_EACH (cases, c) {
+		ol_autofd int fd = control(b);
+		ol_wire_packet packet;
+
+		if (strcmp(c->label, "only to read") == 0)
+			reading = open(ol_fd_path_of(good).text, O_RDONLY | O_CLOEXEC);
+		must(c->label, OL_OK,
+			ol_wire_send(fd, &wire,
+				(const int[]){ reading >= 0 ? reading : c->payload, c->state }, 2,
+				true, &err),
+			&err);
+		if (reading >= 0)
+			(void)close(ol_steal_fd(&reading));
+		must(c->label, OL_OK, ol_wire_receive(fd, true, &packet, &err), &err);
+		CHECK_INT(c->label, c->answer, packet.wire.kind);
+		ol_wire_packet_done(&packet);
+	}
+}
+
 #define HOLDER_TEST(test)                                                                          \
 	{                                                                                          \
 #test, test, begin, end, NULL                                                      \
@@ -486,6 +684,10 @@ int main(int argc, char **argv)
 			HOLDER_TEST(one_that_lies_is_not_believed),
 			HOLDER_TEST(what_is_complete_needs_nobody),
 			HOLDER_TEST(sigterm_is_ignored_while_it_is_needed),
+			HOLDER_TEST(readers_wait_while_holders_die),
+			HOLDER_TEST(a_loss_is_found_out_once),
+			HOLDER_TEST(what_is_no_request_is_refused),
+			HOLDER_TEST(what_cannot_be_watched_is_refused),
 		};
 
 		for (size_t i = 0; i < sizeof tests / sizeof *tests; i++)

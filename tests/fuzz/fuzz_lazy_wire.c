@@ -1,0 +1,23 @@
+#include <assert.h>
+#include <string.h>
+
+#include "base/limits.h"
+#include "snapshot/lazy_wire_priv.h"
+#include "tests/fuzz/fuzz.h"
+
+/* The first byte is how many descriptors came. What is taken is within its bounds, and is taken
+ * again when it is sent on. */
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	ol_wire wire, again;
+
+	if (!size || ol_wire_parse(ol_view_from(data + 1, size - 1), data[0], &wire, NULL) < 0)
+		return 0;
+	assert(wire.kind > 0 && wire.kind < OL_WIRE_KINDS);
+	assert(data[0] <= OL_WIRE_FDS_MAX);
+	assert(strlen(wire.text) < OL_WIRE_TEXT_MAX);
+	if (wire.kind == OL_WIRE_ASK)
+		assert(wire.start < wire.end && wire.end <= OL_LAYER_TAR_BYTES_MAX);
+	assert(ol_wire_parse(ol_view_from(&wire, sizeof wire), data[0], &again, NULL) == OL_OK);
+	return 0;
+}
