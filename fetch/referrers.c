@@ -10,7 +10,9 @@
 /* One page is a document; all are kept until the last has come, so that what one endpoint said is
  * forgotten when the next one is asked. */
 struct list {
-	ol_document **pages; /* owned */
+	struct page {
+		ol_document *document; /* owned */
+	} * pages;                     /* owned */
 	size_t count, cap;
 	size_t bytes; /* of all */
 };
@@ -18,7 +20,7 @@ struct list {
 static void list_done(struct list *list)
 {
 	for (size_t i = 0; i < list->count; i++)
-		ol_document_free(list->pages[i]);
+		ol_document_free(list->pages[i].document);
 	free(list->pages);
 	*list = (struct list){ 0 };
 }
@@ -39,7 +41,7 @@ static int list_add(struct list *list, ol_view body, ol_error *err)
 		return ol_wrap(err, rc, "the list of referrers");
 	}
 	OL_GROW(list->pages, list->count, list->cap);
-	list->pages[list->count++] = page;
+	list->pages[list->count++].document = page;
 	return OL_OK;
 }
 
@@ -173,8 +175,9 @@ static int tell(const struct list *list, const char *type, const ol_referrer_han
 	int rc = OL_OK;
 
 	for (size_t i = 0; rc == OL_OK && i < list->count; i++)
-		for (size_t k = 0; rc == OL_OK && k < list->pages[i]->manifest_count; k++) {
-			const ol_descriptor *entry = &list->pages[i]->manifests[k];
+		for (size_t k = 0; rc == OL_OK && k < list->pages[i].document->manifest_count;
+			k++) {
+			const ol_descriptor *entry = &list->pages[i].document->manifests[k];
 			const ol_referrer referrer = { .digest = entry->digest,
 				.size = entry->size,
 				.media_type = entry->media_type,

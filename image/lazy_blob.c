@@ -5,7 +5,7 @@
 #define RANGES_MAX 4096
 
 int ol_lazy_blob_open(ol_lazy_blob *blob, ol_pull_state *pull, const ol_descriptor *descriptor,
-	unsigned index, bool (*done)(void *ctx), void *ctx, ol_error *err)
+	const ol_lazy_blob_wait *wait, ol_error *err)
 {
 	ol_session *session = pull->incoming.session;
 	const ol_ingest_options options = {
@@ -13,10 +13,10 @@ int ol_lazy_blob_open(ol_lazy_blob *blob, ol_pull_state *pull, const ol_descript
 		.size = descriptor->size,
 		.cancel = session->options.cancel,
 		.listener = &session->options.listener,
-		.layer = index,
+		.layer = wait->index,
 		.any_boot = true, /* what is used is verified */
-		.done = done,
-		.ctx = ctx,
+		.done = wait->done,
+		.ctx = wait->ctx,
 	};
 	int rc;
 

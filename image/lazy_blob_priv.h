@@ -16,9 +16,16 @@ typedef struct ol_lazy_blob {
 	bool stale;                /* some of them are from an earlier time */
 } ol_lazy_blob;
 
-/* Waits for whoever fetches it; done as of ol_ingest_options: OL_EEXISTS. */
+/* While somebody else fetches it: as of ol_ingest_options. */
+typedef struct ol_lazy_blob_wait {
+	unsigned index; /* of the layer, for events */
+	bool (*done)(void *ctx);
+	void *ctx;
+} ol_lazy_blob_wait;
+
+/* OL_EEXISTS: somebody else did what was wanted. */
 int ol_lazy_blob_open(ol_lazy_blob *blob, ol_pull_state *pull, const ol_descriptor *descriptor,
-	unsigned index, bool (*done)(void *ctx), void *ctx, ol_error *err);
+	const ol_lazy_blob_wait *wait, ol_error *err);
 void ol_lazy_blob_close(ol_lazy_blob *blob);
 /* Makes bytes offset..offset+size-1 be there; one request where none of them is. */
 int ol_lazy_blob_need(ol_lazy_blob *blob, uint64_t offset, uint64_t size, ol_error *err);

@@ -55,7 +55,7 @@ static int get_index(ol_pull_state *pull, const ol_incoming_image *image, const 
 	ol_soci_index *out, ol_error *err)
 {
 	ol_auto_buf ol_buf body = OL_BUF(OL_MANIFEST_BYTES_MAX);
-	ol_soci_index index;
+	ol_soci_index index = { 0 };
 	int rc = ol_registry_get_manifest(pull->registry, &pull->ref, digest, &body, NULL, err);
 
 	if (rc == OL_OK)

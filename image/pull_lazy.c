@@ -190,10 +190,10 @@ static int build(const struct job *job, const ol_lazy_toc *toc, ol_error *err)
 static int make(struct job *job, const ol_toc_ask *ask, const ol_toc_choice *choice, ol_error *err)
 {
 	const bool heavy = ol_toc_weight(ask, choice) > WEIGHT_MAX;
+	const ol_lazy_blob_wait wait = { job->index, is_there, job };
 	ol_lazy_blob blob;
 	ol_toc_got got = { 0 };
-	int rc = ol_lazy_blob_open(
-		&blob, job->work->pull, job->layer->blob, job->index, is_there, job, err);
+	int rc = ol_lazy_blob_open(&blob, job->work->pull, job->layer->blob, &wait, err);
 
 	if (rc < 0)
 		return rc;

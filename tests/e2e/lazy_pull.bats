@@ -41,7 +41,9 @@ indexes() { (cd "$ORLOP_ROOT/layers" && sha256sum ./*/index.erofs | awk '{ print
 
 is_lazy() {
 	lazy_image "$1"
+	LOGGED=$(wc -l < "$WORK/registry.log") # pushing asked as well
 	pull "$REGISTRY/lazy:$1"
+	requests
 	[ "$status" -eq 0 ]
 	[[ "$output" == *"3 of 4 layers are lazy: 5."*"MB come when they are read"* ]]
 	[[ "$output" == *"is pulled whole: it is not larger than"* ]]
