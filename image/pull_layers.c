@@ -16,9 +16,11 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "image/index_priv.h"
 #include "image/layer_take_priv.h"
 #include "image/pull_priv.h"
 #include "snapshot/unpack.h"
+#include "store/attached.h"
 #include "store/ingest.h"
 
 #define FETCHES_AT_ONCE   4
@@ -141,6 +143,30 @@ static void look_at_cancel(void *ctx, uint64_t bytes)
 		ol_cancel_fire(job->work->stop);
 }
 
+/* The layer's own ztoc, if one was made by the way, is of use to whoever indexes the image. */
+static int keep_ztoc(struct job *job, const ol_unpacked *unpacked, ol_error *err)
+{
+	ol_store *store = job->work->pull->incoming.session->store;
+	int rc;
+
+	if (!ol_digest_is_set(&unpacked->ztoc))
+		return OL_OK;
+	rc = ol_lease_add(job->work->pull->incoming.lease, &unpacked->ztoc, err);
+	if (rc == OL_OK)
+		rc = ol_blob_adopt(store, &unpacked->ztoc, unpacked->ztoc_size,
+			ol_ingest_dir_fd(job->ingest), OL_UNPACK_ZTOC, err);
+	if (rc == OL_OK)
+		rc = ol_attach(store, &job->diff_id, ol_ztoc_kind_of(&job->blob->digest).text,
+			&unpacked->ztoc, err);
+	return rc < 0 ? ol_wrap(err, rc, "its table of contents") : OL_OK;
+}
+
+static bool may_have_ztoc(const struct job *job)
+{
+	return job->blob->size >= OL_INDEX_MIN_LAYER_BYTES &&
+	       job->blob->digest.algorithm == OL_SHA256;
+}
+
 static int unpack(struct job *job, ol_unpacked *out, ol_error *err)
 {
 	struct work *work = job->work;
@@ -154,6 +180,8 @@ static int unpack(struct job *job, ol_unpacked *out, ol_error *err)
 		.blob_size = job->blob->size,
 		.diff_id = job->diff_id,
 		.cancel = work->stop,
+		.ztoc_span_bytes = may_have_ztoc(job) ? OL_INDEX_SPAN_BYTES : 0,
+		.ztoc_tool = OL_INDEX_TOOL,
 		.gate = work->gate,
 		.progress = look_at_cancel,
 		.ctx = job,
@@ -201,6 +229,8 @@ static int publish(struct job *job, const ol_unpacked *unpacked, ol_error *err)
 	int rc = ol_layer_keep(pull->incoming.session->store, ol_ingest_dir_fd(job->ingest),
 		unpacked, &facts, err);
 
+	if (rc == OL_OK)
+		rc = keep_ztoc(job, unpacked, err);
 	if (rc < 0)
 		return rc;
 	/* An uncompressed layer is its own tar: that is kept already if the driver keeps tars. */

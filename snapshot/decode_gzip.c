@@ -170,3 +170,28 @@ const ol_decoder_ops ol_decoder_gzip = {
 	.run = gzip_run,
 	.finish = gzip_finish,
 };
+
+/* All that ISA-L knows of what came before: output, half a byte, checksum and length. */
+int ol_gzip_decoder_at(const ol_gzip_place *place, ol_decoder **out, ol_error *err)
+{
+	gzip_decoder *gzip = (gzip_decoder *)gzip_make();
+	struct inflate_state *inflate = &gzip->inflate;
+
+	gzip->base.ops = &ol_decoder_gzip;
+	gzip->state = MEMBER;
+	/* it is not written to */
+	if (place->window_size > 0 &&
+		isal_inflate_set_dict(inflate, (uint8_t *)(uintptr_t)place->window,
+			(uint32_t)place->window_size) != ISAL_DECOMP_OK) {
+		gzip_free(&gzip->base);
+		return ol_fail(err, OL_ESYSTEM, "gzip: cannot go on here");
+	}
+	inflate->crc = place->crc;
+	inflate->total_out = place->made;
+	if (place->bits) {
+		inflate->read_in = place->last_byte >> (8 - place->bits);
+		inflate->read_in_length = (int32_t)place->bits;
+	}
+	*out = &gzip->base;
+	return OL_OK;
+}

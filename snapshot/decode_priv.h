@@ -20,6 +20,17 @@ struct ol_decoder {
 extern const ol_decoder_ops ol_decoder_gzip;
 extern const ol_decoder_ops ol_decoder_zstd;
 
+/* At a block in the middle of a gzip member. */
+typedef struct ol_gzip_place {
+	unsigned char window[32768]; /* the output before it */
+	size_t window_size;
+	unsigned bits; /* of last_byte, that are still to be used: its upper ones */
+	unsigned char last_byte;
+	uint32_t crc, made; /* of the member's output so far */
+} ol_gzip_place;
+/* decode_gzip.c: goes on from there. OL_ESYSTEM: it cannot. */
+int ol_gzip_decoder_at(const ol_gzip_place *place, ol_decoder **out, ol_error *err);
+
 /* n bytes of input were used, m bytes of output made. */
 static inline void ol_decode_used(ol_decode_step *step, size_t n)
 {

@@ -42,6 +42,8 @@ struct ol_gzip_index {
 	size_t records; /* checkpoints written */
 	const char *refusal;
 
+	bool leaving, at_block;
+
 	bool waits; /* a checkpoint, for output */
 	uint64_t waits_out;
 	ol_hasher *waits_hasher;                        /* owned: of its span */
@@ -194,9 +196,12 @@ static int run_member(ol_gzip_index *index, ol_decode_step *step, ol_error *err)
 		if (rc < 0)
 			return rc;
 	}
+	/* Behind the last block there is nothing to begin at. */
+	index->at_block =
+		ended != Z_STREAM_END && (stream->data_type & 128) && !(stream->data_type & 64);
 	if (ended == Z_STREAM_END)
 		index->state = BETWEEN;
-	else if (!index->refusal && (stream->data_type & 128) && !(stream->data_type & 64) &&
+	else if (!index->refusal && index->at_block &&
 		 (index->fresh || index->out - index->last_out >= index->span_bytes))
 		take(index);
 	return OL_OK;
@@ -251,13 +256,36 @@ int ol_gzip_index_run(ol_gzip_index *index, ol_decode_step *step, ol_error *err)
 			rc = run_padding(index, step, err);
 			break;
 		}
-		if (rc < 0)
+		if (rc < 0 || (index->leaving && index->at_block))
 			return rc;
 		/* With input left but no room, or nothing used, made or changed: the caller's turn.
 		 */
 	} while (step->out_size > 0 && (step->in_size != in_before || step->made != made_before ||
 					       index->state != before));
 	return OL_OK;
+}
+
+void ol_gzip_index_leave(ol_gzip_index *index)
+{
+	index->leaving = true;
+	if (!index->refusal)
+		refuse(index, "it was decoded in a hurry");
+}
+
+bool ol_gzip_index_left(ol_gzip_index *index, ol_gzip_place *out)
+{
+	z_stream *stream = &index->stream;
+	uInt size = sizeof out->window;
+
+	if (!index->leaving || !index->at_block ||
+		inflateGetDictionary(stream, out->window, &size) != Z_OK)
+		return false;
+	out->window_size = size;
+	out->bits = (unsigned)stream->data_type & 7;
+	out->last_byte = index->last_byte;
+	out->crc = (uint32_t)stream->adler;
+	out->made = (uint32_t)stream->total_out;
+	return true;
 }
 
 int ol_gzip_index_finish(ol_gzip_index *index, ol_gzip_spans *out, ol_error *err)

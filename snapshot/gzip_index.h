@@ -10,6 +10,8 @@
  * Each span's compressed bytes are hashed; two neighbours share a byte where a block ends inside
  * it. A member without output has no span of its own. manifest/ztoc.h says what all this is for.
  */
+#include <stdbool.h>
+
 #include "base/digest.h"
 #include "snapshot/decode.h"
 
@@ -22,6 +24,13 @@ void ol_gzip_index_free(ol_gzip_index *index);
 OL_DEFINE_AUTO(ol_gzip_index, ol_gzip_index_free)
 /* As ol_decoder_run. OL_ECORRUPT. */
 int ol_gzip_index_run(ol_gzip_index *index, ol_decode_step *step, ol_error *err);
+
+/* Nobody has time for it any more: it stops at the first block it comes to, to be gone on with by
+ * another decoder. No spans then. */
+void ol_gzip_index_leave(ol_gzip_index *index);
+/* Where it stopped (snapshot/decode_priv.h); false: it did not yet. */
+struct ol_gzip_place;
+bool ol_gzip_index_left(ol_gzip_index *index, struct ol_gzip_place *out);
 
 typedef struct ol_gzip_spans {
 	const ol_digest *digests; /* lent from the index */

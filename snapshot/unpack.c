@@ -40,6 +40,7 @@ struct pipeline {
 	const ol_unpack_options *options; /* lent */
 	ol_reader *reader;                /* lent */
 	ol_queue *packed, *plain;         /* owned */
+	ol_unpack_index *index;           /* owned; NULL: no ztoc is made */
 	/* Set by the decoding stage before its first block is put, read by the building one after
 	 * it. */
 	/* nothing to decode, and DiffID and blob digest are one: hashed once */
@@ -188,7 +189,9 @@ static int decoding_start(struct decoding *d, ol_error *err)
 			compression_name(found));
 	/* Unknown both, they are equal, too. */
 	d->p->plain_is_packed = found == OL_COMPRESSION_NONE && ol_digest_eq(&o->blob, &o->diff_id);
-	return ol_decoder_new(found, &d->decoder, err);
+	return d->p->index && found == OL_COMPRESSION_GZIP
+		       ? ol_unpack_index_decoder(d->p->index, &d->decoder, err)
+		       : ol_decoder_new(found, &d->decoder, err);
 }
 
 static bool decoding_given_up(void *ctx)
@@ -321,6 +324,7 @@ static int decode_blocks(struct decoding *d, ol_error *err)
 		ol_block *block;
 
 		rc = ol_queue_get(d->p->packed, &block, err);
+		ol_unpack_index_pace(d->p->index, true);
 		if (rc < 0) {
 			d->passed_on = true;
 			return rc;
@@ -328,6 +332,7 @@ static int decode_blocks(struct decoding *d, ol_error *err)
 		if (!block)
 			return decoding_end(d, err);
 		rc = decoding_take(d, block->data, block->size, err);
+		ol_unpack_index_pace(d->p->index, false);
 		ol_queue_return(d->p->packed, block);
 	}
 	return rc;
@@ -371,6 +376,7 @@ static int build_blocks(struct pipeline *p, ol_builder *builder, bool *passed_on
 		if (!p->plain_is_packed)
 			ol_hasher_update(hasher, block->data, block->size);
 		p->tar_bytes += block->size;
+		ol_unpack_index_push(p->index, block->data, block->size);
 		rc = p->options->driver->push(builder, block->data, block->size, err);
 		if (rc < 0)
 			return rc;
@@ -447,11 +453,14 @@ int ol_unpack(ol_reader *reader, const ol_unpack_options *options, ol_unpacked *
 	pthread_mutex_init(&p.lock, NULL);
 	p.packed = ol_queue_new(PACKED_BLOCKS, PACKED_BLOCK_BYTES);
 	p.plain = ol_queue_new(PLAIN_BLOCKS, PLAIN_BLOCK_BYTES);
+	if (options->ztoc_span_bytes)
+		p.index = ol_unpack_index_new(options);
 	pipeline_run(&p, &built);
 	ol_queue_free(p.packed);
 	ol_queue_free(p.plain);
 	pthread_mutex_destroy(&p.lock);
 	if (p.rc < 0) {
+		ol_unpack_index_free(p.index);
 		if (err)
 			*err = p.error;
 		return p.rc;
@@ -463,5 +472,7 @@ int ol_unpack(ol_reader *reader, const ol_unpack_options *options, ol_unpacked *
 		.tar_bytes = p.tar_bytes,
 		.built = built,
 	};
+	ol_unpack_index_finish(p.index, out);
+	ol_unpack_index_free(p.index);
 	return OL_OK;
 }

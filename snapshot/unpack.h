@@ -30,6 +30,10 @@ typedef struct ol_unpack_options {
 	/* Fired at the first failure, or NULL: what feeds the reader looks at it, so that a read
 	 * that waits for the network ends too. Not the user's own. */
 	ol_cancel *stop;
+	/* Of a gzip stream a ztoc is made as well (manifest/ztoc.h), with spans of about so many
+	 * bytes, for as long as decoding has to wait for input anyway; 0: none. */
+	uint64_t ztoc_span_bytes;
+	const char *ztoc_tool;                            /* who makes it; lent */
 	ol_unpack_gate *gate;                             /* lent; NULL: nobody to share with */
 	void (*progress)(void *ctx, uint64_t blob_bytes); /* from the reading thread; or NULL */
 	void *ctx;
@@ -39,7 +43,11 @@ typedef struct ol_unpacked {
 	ol_digest blob, diff_id; /* as they turned out */
 	uint64_t blob_size, tar_bytes;
 	ol_built built;
+	/* the file OL_UNPACK_ZTOC in the builder's folder; unset: there is none */
+	ol_digest ztoc;
+	uint64_t ztoc_size;
 } ol_unpacked;
+#define OL_UNPACK_ZTOC "ztoc"
 
 /*
  * reader is lent and read to its end by another thread, which has ended when this returns. On

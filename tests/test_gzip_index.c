@@ -9,6 +9,7 @@
 #include "base/str.h"
 #include "base/temp.h"
 #include "manifest/ztoc_writer.h"
+#include "snapshot/decode_priv.h"
 #include "snapshot/gzip_index.h"
 #include "tests/check.h"
 
@@ -278,12 +279,88 @@ static void what_is_wrong_or_too_costly_is_refused(void **state)
 	done(&it);
 }
 
+/* Decodes the blob, leaving for ISA-L behind `after` bytes of input. */
+static int run_and_leave(const ol_buf *blob, size_t after, ol_buf *out, bool *left)
+{
+	ol_auto(ol_decoder_free) ol_decoder *fast = NULL;
+	ol_autofree unsigned char *room = ol_alloc(10000);
+	ol_gzip_place place;
+	struct indexed it = { 0 };
+	int rc = OL_OK;
+
+	assert_int_equal(OL_OK, ol_temp_open(AT_FDCWD, &it.fd, NULL));
+	it.index = ol_gzip_index_new(50000, it.fd);
+	for (size_t at = 0, part; rc == OL_OK && at < blob->size; at += part) {
+		ol_decode_step step = { .in = (unsigned char *)blob->data + at };
+		bool more = true;
+
+		part = blob->size - at < 777 ? blob->size - at : 777;
+		step.in_size = part;
+		if (at >= after && !fast)
+			ol_gzip_index_leave(it.index);
+		while (rc == OL_OK && more) {
+			step.out = room;
+			step.out_size = 10000;
+			rc = fast ? ol_decoder_run(fast, &step, NULL)
+				  : ol_gzip_index_run(it.index, &step, NULL);
+			(void)ol_buf_add(out, room, step.made);
+			more = step.in_size > 0 || step.out_size == 0;
+			if (rc == OL_OK && !fast && ol_gzip_index_left(it.index, &place)) {
+				assert_int_equal(OL_OK, ol_gzip_decoder_at(&place, &fast, NULL));
+				more = true;
+			}
+		}
+	}
+	if (rc == OL_OK)
+		rc = fast ? ol_decoder_finish(fast, NULL)
+			  : ol_gzip_index_finish(it.index, &it.spans, NULL);
+	*left = fast != NULL;
+	done(&it);
+	return rc;
+}
+
+static void another_decoder_goes_on_where_it_is_left(void **state)
+{
+	ol_auto_buf ol_buf plain = OL_BUF(MORE);
+	size_t leavings = 0;
+
+	(void)state;
+	add_words(&plain, 500000, 5);
+	for (int level = 0; level < 10; level += 3) {
+		ol_auto_buf ol_buf blob = OL_BUF(MORE);
+
+		add_member(&blob, ol_buf_view(&plain), level, true, 0);
+		add_member(&blob, ol_buf_view(&plain), level, false, level == 3 ? Z_FIXED : 0);
+		for (size_t after = 0; after < blob.size; after += blob.size / 40) {
+			ol_auto_buf ol_buf out = OL_BUF(MORE);
+			bool left = false;
+
+			CHECK_INT("level", OL_OK, run_and_leave(&blob, after, &out, &left));
+			assert_int_equal(2 * plain.size, out.size);
+			assert_memory_equal(plain.data, out.data, plain.size);
+			assert_memory_equal(plain.data, out.data + plain.size, plain.size);
+			leavings += left;
+		}
+		/* The checksum counts what came before, too. */
+		blob.data[blob.size - 5] ^= 1;
+		{
+			ol_auto_buf ol_buf out = OL_BUF(MORE);
+			bool left = false;
+
+			assert_int_equal(OL_ECORRUPT, run_and_leave(&blob, 777, &out, &left));
+			assert_true(left);
+		}
+	}
+	assert_true(leavings > 100);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_span_inflates_from_its_checkpoint),
 		cmocka_unit_test(pieces_of_input_change_nothing),
 		cmocka_unit_test(what_is_wrong_or_too_costly_is_refused),
+		cmocka_unit_test(another_decoder_goes_on_where_it_is_left),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
