@@ -225,14 +225,15 @@ static void check_layout(const char *layout)
 static void layers_of_other_tools_are_as_when_pulled_whole(void **state)
 {
 	const char *layouts = getenv("ORLOP_LAZY_LAYOUTS");
-	ol_autofree char *list = ol_strdup(layouts ? layouts : "");
-	char *next = list;
+	ol_autofree char *list = NULL;
+	char *next;
 
 	(void)state;
 	if (!layouts) {
 		print_message("skipped: ORLOP_LAZY_LAYOUTS names no layouts\n");
 		skip();
 	}
+	next = list = ol_strdup(layouts);
 	while (next) {
 		const char *layout = strsep(&next, ":");
 
