@@ -110,7 +110,7 @@ static int settle_with(ol_lazy_job *job, ol_lazy_settle *settle, ol_error *err)
 	job->settle = settle;
 	pthread_rwlock_unlock(&job->serving);
 	rc = ol_lazy_settle_range(
-		settle, 0, ol_lazy_state_payload_bytes(job->state), job->stop, err);
+		settle, 0, ol_lazy_state_payload_bytes(settle->state), job->stop, err);
 	pthread_rwlock_wrlock(&job->serving);
 	job->settle = NULL;
 	job->present = rc == OL_OK;
@@ -118,37 +118,54 @@ static int settle_with(ol_lazy_job *job, ol_lazy_settle *settle, ol_error *err)
 	return rc;
 }
 
+/* On descriptors of its own: the payload may be let go meanwhile. */
+static int settle_mounted(
+	ol_lazy_job *job, const struct real *real, ol_settle_map *map, ol_error *err)
+{
+	ol_auto(ol_lazy_state_close) ol_lazy_state *state = NULL;
+	ol_lazy_settle settling;
+	ol_autofd int fd = -1;
+	int rc = OL_OK;
+
+	pthread_rwlock_rdlock(&job->serving);
+	if (job->payload_fd >= 0) {
+		fd = fcntl(job->payload_fd, F_DUPFD_CLOEXEC, 3);
+		rc = fd < 0 ? ol_fail_sys(err, "payload")
+			    : ol_lazy_state_map(ol_lazy_state_fd(job->state), &state, err);
+	}
+	pthread_rwlock_unlock(&job->serving);
+	if (rc < 0 || fd < 0)
+		return rc;
+	ol_lazy_settle_init(&settling, fd, real->tar_fd, state);
+	settling.map = *map;
+	*map = (ol_settle_map){ 0 };
+	rc = settle_with(job, &settling, err);
+	ol_lazy_settle_done(&settling);
+	if (rc < 0)
+		return rc;
+	ol_lazy_job_say(job, OL_LAZY_COMPLETE, "");
+	ol_lazy_link_done(job->worker->link, &job->diff_id);
+	return OL_OK;
+}
+
 /* All of the payload becomes present, if it is mounted. A lie is no failure: it is told, and the
  * layer becomes what it is. */
 static int settle(ol_lazy_job *job, const struct real *real, ol_error *err)
 {
 	ol_settle_map map = { 0 };
-	ol_lazy_settle settling;
 	ol_error why = { 0 };
 	int rc = map_payload(job, real, &map, &why);
 
-	if (rc == OL_OK && job->payload_fd >= 0) {
-		ol_lazy_settle_init(&settling, job->payload_fd, real->tar_fd, job->state);
-		settling.map = map;
-		map = (ol_settle_map){ 0 };
-		rc = settle_with(job, &settling, &why);
-		ol_lazy_settle_done(&settling);
-	}
+	if (rc == OL_OK)
+		rc = settle_mounted(job, real, &map, &why);
 	ol_settle_map_done(&map);
 	if (rc == OL_ECORRUPT) {
 		ol_lazy_poison(job, &why);
 		return OL_OK;
 	}
-	if (rc < 0) {
-		if (err)
-			*err = why;
-		return rc;
-	}
-	if (job->payload_fd >= 0) {
-		ol_lazy_job_say(job, OL_LAZY_COMPLETE, "");
-		ol_lazy_link_done(job->worker->link, &job->diff_id);
-	}
-	return OL_OK;
+	if (rc < 0 && err)
+		*err = why;
+	return rc;
 }
 
 static int publish(ol_lazy_job *job, const ol_unpacked *unpacked, ol_error *err)

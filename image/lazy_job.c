@@ -120,22 +120,45 @@ static void log_fill(void *ctx, const char *line)
 	ol_lazy_log(job->worker, NULL, "%s", line);
 }
 
+static bool is_same(const ol_lazy_state *state, int fd)
+{
+	struct stat ours, given;
+
+	return fstat(ol_lazy_state_fd(state), &ours) == 0 && fstat(fd, &given) == 0 &&
+	       ours.st_dev == given.st_dev && ours.st_ino == given.st_ino;
+}
+
+static void set_state(ol_lazy_job *job, ol_lazy_state *state)
+{
+	if (job->state) {
+		OL_GROW(job->old_states, job->old_count, job->old_cap);
+		job->old_states[job->old_count++] = job->state;
+	}
+	job->state = state;
+}
+
 static int open_state(ol_lazy_job *job, ol_error *err)
 {
 	ol_store *store = job->worker->session->store;
+	ol_lazy_state *state = NULL;
 	bool fresh = false;
 	int rc;
 
-	if (job->state)
+	if (job->state && (job->state_fd < 0 || is_same(job->state, job->state_fd)))
 		return OL_OK;
 	if (job->state_fd >= 0)
-		return ol_lazy_state_map(job->state_fd, &job->state, err);
-	rc = ol_lazy_state_open(ol_store_run_fd(store), &job->diff_id,
-		job->table.about.payload_bytes, ol_store_boot_id(store), &fresh, &job->state, err);
+		rc = ol_lazy_state_map(job->state_fd, &state, err);
+	else
+		rc = ol_lazy_state_open(ol_store_run_fd(store), &job->diff_id,
+			job->table.about.payload_bytes, ol_store_boot_id(store), &fresh, &state,
+			err);
+	if (rc < 0)
+		return rc;
 	/* Of another boot, and nothing of it is mounted: whoever mounts it makes another. */
-	if (rc == OL_OK && fresh)
+	if (fresh)
 		(void)unlinkat(job->dir_fd, OL_LAZY_PAYLOAD, 0);
-	return rc;
+	set_state(job, state);
+	return OL_OK;
 }
 
 /* The payload that the holder gave, if it did. */
@@ -149,8 +172,6 @@ static int attach(ol_lazy_job *job, ol_error *err)
 	if (job->new_payload_fd >= 0) {
 		close_fd(&job->payload_fd);
 		close_fd(&job->state_fd);
-		ol_lazy_state_close(job->state);
-		job->state = NULL;
 		ol_filler_free(job->filler);
 		job->filler = NULL;
 		job->present = false;
@@ -270,6 +291,9 @@ void ol_lazy_job_free(ol_lazy_job *job)
 	let_payload_go(job);
 	ol_lazy_job_close(job, false);
 	ol_lazy_state_close(job->state);
+	for (size_t i = 0; i < job->old_count; i++)
+		ol_lazy_state_close(job->old_states[i]);
+	free(job->old_states);
 	close_fd(&job->new_payload_fd);
 	close_fd(&job->new_state_fd);
 	ol_flight_free(job->flight);

@@ -12,7 +12,7 @@
 
 /* Readers mostly wait for the network. */
 #define FILL_THREADS 12
-#define FILL_STACK   ((size_t)512 << 10)
+#define FILL_STACK   ((size_t)1 << 20)
 /* Three requests at once keep a long link full; two layers are unpacked side by side. */
 #define FETCH_THREADS  3
 #define UNPACK_THREADS 2

@@ -78,10 +78,14 @@ struct ol_lazy_job {
 	 * what follows. */
 	pthread_rwlock_t serving;
 	int payload_fd, state_fd; /* owned; -1: not mounted */
-	ol_lazy_state *state;     /* owned; NULL: never made */
-	ol_filler *filler;        /* owned; NULL: not mounted, or settled */
-	ol_lazy_settle *settle;   /* lent, while lazy_complete.c has one: reads go there */
-	bool present;             /* all of the payload is there */
+	/* owned; NULL: never made. What is replaced stays mapped while the job lives: who counts
+	 * looks at it without a lock. */
+	_Atomic(ol_lazy_state *) state;
+	ol_lazy_state **old_states; /* owned, as each */
+	size_t old_count, old_cap;
+	ol_filler *filler;      /* owned; NULL: not mounted, or settled */
+	ol_lazy_settle *settle; /* lent, while lazy_complete.c has one: reads go there */
+	bool present;           /* all of the payload is there */
 
 	/* guarded by the worker's lock */
 	ol_lazy_job_state is;
