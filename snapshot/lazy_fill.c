@@ -5,6 +5,7 @@
  */
 #include "snapshot/lazy_fill.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -241,6 +242,7 @@ static int wait_for(ol_filler *filler, uint32_t piece, uint64_t deadline_ms, ol_
 	if (filler->is[piece] == OL_FILL_FAILED) {
 		const ol_fill_failure *failure = *find_failure(filler, piece);
 
+		assert(failure);
 		if (err)
 			*err = failure->error;
 		return failure->rc;

@@ -141,16 +141,17 @@ static int check_file(
 	return OL_OK;
 }
 
-static int map_file(int fd, uint64_t payload_bytes, ol_lazy_state **out, ol_error *err)
+/* Takes the descriptor, if it works. */
+static int map_file(int *fd, uint64_t payload_bytes, ol_lazy_state **out, ol_error *err)
 {
 	const size_t size = (size_t)file_bytes(payload_bytes);
 	ol_lazy_state *state;
-	void *map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	void *map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, *fd, 0);
 
 	if (map == MAP_FAILED) /* NOLINT(performance-no-int-to-ptr): the system's own macro */
 		return ol_fail_sys(err, "map a state");
 	state = ol_alloc(sizeof *state);
-	state->fd = fd;
+	state->fd = ol_steal_fd(fd);
 	state->map = map;
 	state->map_bytes = size;
 	state->payload_bytes = payload_bytes;
@@ -161,32 +162,36 @@ static int map_file(int fd, uint64_t payload_bytes, ol_lazy_state **out, ol_erro
 	return OL_OK;
 }
 
-static int make_file(int dir_fd, const char *name, const ol_digest *diff_id, uint64_t payload_bytes,
-	const char *boot, int *out, ol_error *err)
+static struct head head_of(const ol_digest *diff_id, uint64_t payload_bytes, const char *boot)
 {
-	struct head head = { 0 };
+	struct head head = { .version = htole32(VERSION),
+		.block = htole32(OL_LAZY_BLOCK),
+		.payload_bytes = htole64(payload_bytes),
+		.algorithm = htole32((uint32_t)diff_id->algorithm) };
+
+	memcpy(head.magic, magic, sizeof magic);
+	(void)snprintf(head.boot, sizeof head.boot, "%s", boot);
+	memcpy(head.diff_id, diff_id->bytes, sizeof head.diff_id);
+	return head;
+}
+
+static int make_file(int dir_fd, const char *name, const struct head *head, int *out, ol_error *err)
+{
 	ol_autofd int fd = -1;
 	int rc;
 
-	memcpy(head.magic, magic, sizeof magic);
-	head.version = htole32(VERSION);
-	head.block = htole32(OL_LAZY_BLOCK);
-	head.payload_bytes = htole64(payload_bytes);
-	(void)snprintf(head.boot, sizeof head.boot, "%s", boot);
-	head.algorithm = htole32((uint32_t)diff_id->algorithm);
-	memcpy(head.diff_id, diff_id->bytes, sizeof head.diff_id);
 	/* The lock is ours: what has the name was left by somebody who died. */
 	(void)unlinkat(dir_fd, ".new", 0);
 	fd = openat(dir_fd, ".new", O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return ol_fail_sys(err, "make a state");
 	/* All of it is taken now: a page that cannot be had later would be a SIGBUS. */
-	rc = posix_fallocate(fd, 0, (off_t)file_bytes(payload_bytes));
+	rc = posix_fallocate(fd, 0, (off_t)file_bytes(le64toh(head->payload_bytes)));
 	if (rc != 0) {
 		errno = rc;
 		return ol_fail_sys(err, "make a state");
 	}
-	rc = ol_pwrite_all(fd, &head, sizeof head, 0, err);
+	rc = ol_pwrite_all(fd, head, sizeof *head, 0, err);
 	if (rc == OL_OK && renameat(dir_fd, ".new", dir_fd, name) < 0)
 		rc = ol_fail_sys(err, "make a state");
 	if (rc == OL_OK)
@@ -214,6 +219,7 @@ static int open_folder(int run_fd, bool make, int *out, ol_error *err)
 	return ol_dir_open(run_fd, OL_LAZY_RUN_DIR, out, err);
 }
 
+/* NOLINTNEXTLINE(readability-function-size): seven plain parameters, for a call made twice */
 int ol_lazy_state_open(int run_fd, const ol_digest *diff_id, uint64_t payload_bytes,
 	const char *boot_id, bool *fresh, ol_lazy_state **out, ol_error *err)
 {
@@ -233,21 +239,20 @@ int ol_lazy_state_open(int run_fd, const ol_digest *diff_id, uint64_t payload_by
 	fd = openat(dir_fd, name.text, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (fd < 0 || check_file(fd, boot_id, diff_id, &bytes, NULL) < 0 ||
 		bytes != payload_bytes) {
+		const struct head head = head_of(diff_id, payload_bytes, boot_id);
 		int own = -1;
 
 		made = true;
-		rc = make_file(dir_fd, name.text, diff_id, payload_bytes, boot_id, &own, err);
+		rc = make_file(dir_fd, name.text, &head, &own, err);
 		if (rc < 0)
 			return rc;
 		if (fd >= 0)
 			(void)close(fd);
 		fd = own;
 	}
-	rc = map_file(fd, payload_bytes, out, err);
-	if (rc == OL_OK) {
-		fd = -1; /* the state's now */
+	rc = map_file(&fd, payload_bytes, out, err);
+	if (rc == OL_OK)
 		*fresh = made;
-	}
 	return rc;
 }
 
@@ -269,9 +274,7 @@ int ol_lazy_state_find(int run_fd, const ol_digest *diff_id, const char *boot_id
 		return ol_fail_sys(err, "state");
 	rc = check_file(fd, boot_id, diff_id, &bytes, err);
 	if (rc == OL_OK)
-		rc = map_file(fd, bytes, out, err);
-	if (rc == OL_OK)
-		fd = -1; /* the state's now */
+		rc = map_file(&fd, bytes, out, err);
 	return rc;
 }
 
@@ -299,9 +302,7 @@ int ol_lazy_state_map(int fd, ol_lazy_state **out, ol_error *err)
 	own = fcntl(fd, F_DUPFD_CLOEXEC, 3);
 	if (own < 0)
 		return ol_fail_sys(err, "state");
-	rc = map_file(own, bytes, out, err);
-	if (rc == OL_OK)
-		own = -1; /* the state's now */
+	rc = map_file(&own, bytes, out, err);
 	return rc;
 }
 
