@@ -1,3 +1,5 @@
+orlop_test(lazy_build orlop_snapshot)
+target_sources(test_lazy_build PRIVATE lazy_box.c tar_builder.c ztoc_builder.c)
 orlop_test(lazy_images orlop_snapshot)
 target_sources(test_lazy_images PRIVATE lazy_box.c)
 target_compile_definitions(test_lazy_images PRIVATE ORLOP_MAKE_LAZY="${PROJECT_SOURCE_DIR}/fixtures/make-lazy")
