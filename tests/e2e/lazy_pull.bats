@@ -58,9 +58,13 @@ is_lazy() {
 @test "eStargz: one request a layer" { is_lazy estargz; }
 @test "eStargz with the older footer: one request a layer" { is_lazy estargz-47; }
 @test "eStargz with its tables elsewhere: one request a layer, and one more for its table" {
-	lazy_image estargz-ext
-	skopeo copy -q --preserve-digests --dest-tls-verify=false "oci:$WORK/lazy-estargz-ext:latest-esgztoc" \
-		"docker://$REGISTRY/lazy:estargz-ext-esgztoc"
+	local tag
+	"$REPO/fixtures/make-lazy" estargz-ext "$WORK/lazy-estargz-ext"
+	for tag in "" -esgztoc; do
+		skopeo copy -q --preserve-digests --dest-tls-verify=false "oci:$WORK/lazy-estargz-ext:latest$tag" \
+			"docker://$REGISTRY/lazy:estargz-ext$tag"
+	done
+	touch "$WORK/lazy-estargz-ext.pushed"
 	is_lazy estargz-ext
 }
 @test "zstd:chunked: one request a layer" { is_lazy zstd-chunked; }
