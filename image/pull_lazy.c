@@ -39,9 +39,9 @@ struct job {
 	ol_pull_layer *layer;
 	const ol_descriptor *ztoc; /* or NULL */
 	unsigned index;
-	enum { TODO, LAZY, THERE, WHOLE, UNBOUND } outcome;
+	enum { TODO, LAZY, THERE, WHOLE, SMALL, UNBOUND } outcome;
 	bool harmful;  /* what the table says is wrong */
-	char why[256]; /* WHOLE, UNBOUND: why it cannot be lazy */
+	char why[256]; /* WHOLE, SMALL, UNBOUND: why it cannot be lazy */
 };
 
 struct work {
@@ -224,43 +224,53 @@ static bool is_reason(int rc)
 	return rc == OL_ENOTFOUND || rc == OL_EUNSUPPORTED || rc == OL_ECORRUPT || rc == OL_ELIMIT;
 }
 
-static int take(struct job *job, ol_error *err)
+/* Outcomes but WHOLE, SMALL and UNBOUND come with OL_OK. */
+static int try_lazy(struct job *job, ol_error *err)
 {
-	const ol_pull_state *pull = job->work->pull;
+	ol_store *store = job->work->pull->incoming.session->store;
 	const ol_toc_ask ask = { job->work->pull, job->layer->blob, job->layer->diff_id,
 		job->ztoc };
 	ol_toc_choice choice;
-	ol_error why = { 0 };
-	int rc = lease_layer(job, err);
+	int rc;
 
-	if (rc < 0)
-		return rc;
-	if (ol_layer_is_usable(pull->incoming.session->store, &job->layer->diff_id, NULL)) {
+	if (ol_layer_is_usable(store, &job->layer->diff_id, NULL)) {
 		job->outcome = THERE;
 		return OL_OK;
 	}
-	job->outcome = LAZY;
-	if (is_there(job))
+	if (ol_layer_is_lazy(store, &job->layer->diff_id)) {
+		job->outcome = LAZY;
 		return OL_OK;
-	rc = ol_toc_choose(&ask, &choice, &why);
-	if (rc == OL_ENOTFOUND) {
-		job->outcome = UNBOUND;
-	} else if (job->layer->blob->size <= BLOB_BYTES_MIN) {
-		rc = ol_fail(&why, OL_EUNSUPPORTED,
-			"it is not larger than its table of contents "
-			"is worth");
-	} else if (rc == OL_OK) {
-		rc = make(job, &ask, &choice, &why);
 	}
-	if (rc == OL_OK || rc == OL_EEXISTS)
+	if (job->layer->blob->size <= BLOB_BYTES_MIN) {
+		job->outcome = SMALL;
+		return ol_fail(err, OL_EUNSUPPORTED,
+			"it is not larger than its table of contents is worth");
+	}
+	rc = ol_toc_choose(&ask, &choice, err);
+	job->outcome = rc == OL_ENOTFOUND ? UNBOUND : WHOLE;
+	if (rc == OL_OK)
+		rc = make(job, &ask, &choice, err);
+	if (rc == OL_EEXISTS) /* by another process */
+		job->outcome = ol_layer_is_lazy(store, &job->layer->diff_id) ? LAZY : THERE;
+	else if (rc == OL_OK)
+		job->outcome = LAZY;
+	return rc == OL_EEXISTS ? OL_OK : rc;
+}
+
+static int take(struct job *job, ol_error *err)
+{
+	ol_error why = { 0 };
+	int rc = lease_layer(job, &why);
+
+	if (rc == OL_OK)
+		rc = try_lazy(job, &why);
+	if (rc == OL_OK)
 		return OL_OK;
-	if (!is_reason(rc)) {
+	if (!is_reason(rc) || job->outcome == TODO) {
 		if (err)
 			*err = why;
 		return rc;
 	}
-	if (job->outcome != UNBOUND)
-		job->outcome = WHOLE;
 	job->harmful = rc == OL_ECORRUPT || rc == OL_ELIMIT;
 	(void)snprintf(job->why, sizeof job->why, "%.*s", (int)sizeof job->why - 1, why.text);
 	return OL_OK;
@@ -321,29 +331,29 @@ static int run_all(struct work *work, ol_error *err)
 	return work->rc;
 }
 
-/* One line for all where none can be lazy for want of a table, else one for each. */
+/* One line for all where none can be lazy, and no more is to be said of each; else one for each. */
 static void say_why(const struct work *work)
 {
 	const ol_listener *listener = &work->pull->incoming.session->options.listener;
-	size_t lazy = 0, unbound = 0, there = 0;
+	size_t small = 0, unbound = 0, there = 0;
 
 	for (size_t i = 0; i < work->count; i++) {
-		lazy += work->jobs[i].outcome == LAZY;
+		small += work->jobs[i].outcome == SMALL;
 		unbound += work->jobs[i].outcome == UNBOUND;
 		there += work->jobs[i].outcome == THERE;
 	}
-	if (unbound && unbound + there == work->count) {
-		ol_tell_text(listener, OL_EVENT_NOTE,
-			"%.255s cannot be lazy: none of its layers has a table of contents bound "
-			"to "
-			"its manifest; `orlop index create` makes one",
-			work->pull->options->ref);
+	if (small + unbound > 0 && small + unbound + there == work->count) {
+		ol_tell_text(listener, OL_EVENT_NOTE, "%.255s cannot be lazy: %s",
+			work->pull->options->ref,
+			unbound ? "none of its layers has a table of contents bound to its "
+				  "manifest; `orlop index create` makes one"
+				: "its layers are not larger than a table of contents is worth");
 		return;
 	}
 	for (size_t i = 0; i < work->count; i++) {
 		const struct job *job = &work->jobs[i];
 
-		if (job->outcome == WHOLE || job->outcome == UNBOUND)
+		if (*job->why)
 			ol_tell_text(listener, job->harmful ? OL_EVENT_WARNING : OL_EVENT_NOTE,
 				"layer %s is pulled whole: %s",
 				ol_digest_short(&job->layer->blob->digest).text, job->why);

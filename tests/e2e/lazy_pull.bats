@@ -71,6 +71,29 @@ is_lazy() {
 @test "zstd:chunked as older containers wrote it: one request a layer" { is_lazy zstd-old; }
 @test "zstd:chunked as stargz-snapshotter writes it: one request a layer" { is_lazy zstd-stargz; }
 
+@test "SOCI, as orlop writes it: one request for the index, and one for each table" {
+	orlop pull -q "$REGISTRY/lazy:gzip"
+	orlop index create --min-layer-size 64k "$REGISTRY/lazy:gzip"
+	orlop index push "$REGISTRY/lazy:gzip" "$REGISTRY/lazy:soci"
+	lazy_remove
+	LOGGED=$(wc -l < "$WORK/registry.log")
+	pull "$REGISTRY/lazy:soci"
+	requests
+	[[ "$output" == *"3 of 4 layers are lazy"* ]]
+	[ "$(requests | wc -l)" -eq 9 ] # tag, index, manifest, config; index of tables, three tables; the small layer
+	for layer in 0 1 2; do [ "$(requests_of gzip $layer)" -eq 0 ]; done
+}
+
+@test "SOCI of version 1 is believed by those who say so" {
+	need_go
+	lazy_image go-soci-v1
+	pull "$REGISTRY/lazy:go-soci-v1"
+	[[ "$output" == *"cannot be lazy: none of its layers"* ]]
+	lazy_remove
+	pull --lazy-unbound "$REGISTRY/lazy:go-soci-v1"
+	[[ "$output" == *"3 of 4 layers are lazy"* ]]
+}
+
 @test "what came with the table is not fetched again" {
 	lazy_image estargz
 	pull "$REGISTRY/lazy:estargz"
