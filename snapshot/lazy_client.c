@@ -214,7 +214,7 @@ int ol_lazy_watch(ol_store *store, const ol_digest *diff_id, uint64_t payload_by
 {
 	ol_autofd int fd = -1, lock = -1;
 	ol_wire wire = { .kind = OL_WIRE_WATCH };
-	ol_wire_packet reply;
+	ol_wire_packet reply = { .fds = { -1, -1, -1, -1 } };
 	int rc = ol_lazy_connect(store, &fd, err);
 
 	ol_wire_set_digest(&wire, diff_id);

@@ -491,6 +491,13 @@ static void *open_file(void *arg)
 	return NULL;
 }
 
+static int put_off(fuse *f, const ol_engine_ask *ask)
+{
+	OL_GROW(f->waiting, f->waiting_count, f->waiting_cap);
+	f->waiting[f->waiting_count++] = *ask;
+	return OL_OK;
+}
+
 /* Serves until over_fd ends; what is asked meanwhile waits for next(). */
 static int serve_until(fuse *f, int over_fd, ol_error *err)
 {
@@ -506,11 +513,8 @@ static int serve_until(fuse *f, int over_fd, ol_error *err)
 		if (fds[1].revents)
 			return OL_OK;
 		rc = take_request(f, &ask, err);
-		if (rc == 1) {
-			OL_GROW(f->waiting, f->waiting_count, f->waiting_cap);
-			f->waiting[f->waiting_count++] = ask;
-			rc = OL_OK;
-		}
+		if (rc == 1)
+			rc = put_off(f, &ask);
 	}
 	return rc;
 }
