@@ -68,6 +68,12 @@ static int run(ol_context *ctx, ol_error *err)
 
 static const ol_option options[] = {
 	OL_DOCUMENT_OPTIONS("{{.Driver}}"),
+	{ .name = "lazy-engine",
+		.kind = OL_OPTION_TEXT,
+		.value = "NAME",
+		.choices = "auto|fanotify|fuse",
+		.help = "Try this engine of lazy layers (ORLOP_LAZY_ENGINE)",
+		.otherwise = "the one in use, else the best" },
 	{ 0 },
 };
 

@@ -29,13 +29,20 @@ static int run_holder(ol_context *ctx, ol_error *err)
 
 	if (rc == OL_OK)
 		rc = ol_context_session(ctx, &session, err);
-	return rc < 0 ? rc : ol_lazy_holder_main(session, adopt, ready ? PASSED_FD : -1, err);
+	return rc < 0 ? rc
+		      : ol_lazy_holder_main(session, ol_args_text(ctx->args, "engine"), adopt,
+				ready ? PASSED_FD : -1, err);
 }
 
 static const ol_option holder_options[] = {
 	{ .name = "adopt",
 		.kind = OL_OPTION_FLAG,
 		.help = "Go on for a holder that died; its worker is at descriptor 3" },
+	{ .name = "engine",
+		.kind = OL_OPTION_TEXT,
+		.value = "NAME",
+		.choices = "fanotify|fuse",
+		.help = "Serve by this one" },
 	{ .name = "ready",
 		.kind = OL_OPTION_FLAG,
 		.help = "Write \"+\" to descriptor 3 once layers can be watched" },
@@ -45,7 +52,7 @@ static const ol_option holder_options[] = {
 const ol_command ol_command_lazy_holder = {
 	.name = "lazy-holder",
 	.group = OL_GROUP_HIDDEN,
-	.usage = "[--adopt | --ready]",
+	.usage = "[--adopt | --ready] [--engine NAME]",
 	.summary = "Hold what readers of lazy layers wait for",
 	.options = { holder_options },
 	.examples = (const ol_example[]){ { "lazy-holder", "what `run` starts beside it" }, { 0 } },

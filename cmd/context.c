@@ -75,6 +75,7 @@ int ol_context_session(ol_context *ctx, ol_session **out, ol_error *err)
 		.cancel = ctx->cancel,
 		.listener = ol_progress_listener(ctx->progress),
 		.program = "/proc/self/exe",
+		.lazy_engine = text_of(args, "lazy-engine"),
 		.mender = ctx->mender,
 		.userns = ctx->userns.why,
 	};

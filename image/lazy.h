@@ -33,7 +33,8 @@ void ol_lazy_tell_lost(ol_session *session);
 void ol_lazy_describe(ol_session *session, ol_json *object);
 
 /* The hidden commands `lazy-holder` and `lazy-worker`. */
-int ol_lazy_holder_main(ol_session *session, bool adopt, int ready_fd, ol_error *err);
+int ol_lazy_holder_main(
+	ol_session *session, const char *engine, bool adopt, int ready_fd, ol_error *err);
 int ol_lazy_worker_main(ol_session *session, int link_fd, ol_error *err);
 
 /* One lazy layer, for `ps --lazy`. Lent for the call. */

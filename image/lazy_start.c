@@ -5,6 +5,7 @@
  *	   ▲                                                    │
  *	   └──────────── "+", or why not, over a pipe ──────────┘
  */
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -16,6 +17,7 @@
 #include "base/alloc.h"
 #include "base/child.h"
 #include "base/clock.h"
+#include "image/lazy_source_priv.h"
 #include "image/lazy_start_priv.h"
 #include "image/session_priv.h"
 #include "snapshot/lazy_client.h"
@@ -51,6 +53,16 @@ void ol_lazy_argv_init(
 	*out = (ol_lazy_argv){ .argv = { program, "--root", ol_store_root(session->store),
 				       "--run-root", session->run_root, command, extra, NULL },
 		.program = program };
+}
+
+void ol_lazy_argv_add(ol_lazy_argv *argv, const char *word)
+{
+	size_t count = 0;
+
+	while (argv->argv[count])
+		count++;
+	assert(count + 1 < sizeof argv->argv / sizeof *argv->argv);
+	argv->argv[count] = word;
 }
 
 void ol_lazy_argv_done(ol_lazy_argv *argv)
@@ -108,7 +120,7 @@ static int await_ready(int fd, ol_error *err)
 		text[0] ? text : "the lazy-holder ended at once; its log says why");
 }
 
-static int start_holder(ol_session *session, ol_error *err)
+static int start_holder(ol_session *session, const char *engine, ol_error *err)
 {
 	ol_lazy_argv argv;
 	ol_autofd int ready = -1;
@@ -119,6 +131,10 @@ static int start_holder(ol_session *session, ol_error *err)
 		return ol_fail_sys(err, "pipe");
 	ready = ends[0];
 	ol_lazy_argv_init(&argv, session, "lazy-holder", "--ready");
+	if (engine) {
+		ol_lazy_argv_add(&argv, "--engine");
+		ol_lazy_argv_add(&argv, engine);
+	}
 	rc = ol_child_start(&(ol_child_options){ .argv = argv.argv,
 				    .stdin_fd = -1,
 				    .stdout_fd = -1,
@@ -148,21 +164,61 @@ static int connect_holder(ol_session *session, ol_error *err)
 	return ol_lazy_connect(session->store, &session->lazy_fd, err);
 }
 
+static const char *wanted(const char *engine)
+{
+	return engine && *engine && strcmp(engine, "auto") != 0 ? engine : NULL;
+}
+
+/* The engine that was asked for: now, when the layer was pulled, or for all. Owned; NULL: the best.
+ */
+static char *engine_for(ol_session *session, const ol_layer_info *layer)
+{
+	ol_lazy_source source = { .engine = NULL };
+	const char *engine = wanted(session->options.lazy_engine);
+	ol_autofd int dir_fd = -1;
+	char *out;
+
+	if (!engine && ol_lazy_open(session->store, &layer->diff_id, &dir_fd, NULL) == OL_OK &&
+		ol_lazy_source_read(session->store, dir_fd, &layer->diff_id, &source, NULL) ==
+			OL_OK)
+		engine = wanted(source.engine);
+	out = ol_strdup(engine ? engine : wanted(getenv("ORLOP_LAZY_ENGINE")));
+	ol_lazy_source_done(&source);
+	return out;
+}
+
+/* One holder serves all of a run folder. */
+static void tell_other_engine(ol_session *session, const char *engine)
+{
+	char name[16];
+
+	if (engine && ol_lazy_engine_of(session->store, name, NULL) == OL_OK &&
+		strcmp(name, engine) != 0)
+		ol_tell_text(&session->options.listener, OL_EVENT_NOTE,
+			"lazy layers are served by %s, not %s, as long as others are mounted", name,
+			engine);
+}
+
 int ol_lazy_start(ol_session *session, const ol_layer_info *layers, size_t count, ol_error *err)
 {
-	bool lazy = false;
+	ol_autofree char *engine = NULL;
+	const ol_layer_info *lazy = NULL;
 	int rc;
 
-	for (size_t i = 0; i < count; i++)
-		lazy = lazy || strcmp(layers[i].driver, OL_LAZY_DRIVER) == 0;
+	for (size_t i = 0; !lazy && i < count; i++)
+		if (strcmp(layers[i].driver, OL_LAZY_DRIVER) == 0)
+			lazy = &layers[i];
 	if (!lazy)
 		return OL_OK;
 	ol_lazy_tell_lost(session);
+	engine = engine_for(session, lazy);
 	rc = connect_holder(session, NULL);
 	if (rc == OL_EUNAVAILABLE) {
-		rc = start_holder(session, err);
+		rc = start_holder(session, engine, err);
 		if (rc == OL_OK)
 			rc = connect_holder(session, err);
+	} else if (rc == OL_OK) {
+		tell_other_engine(session, engine);
 	}
 	if (rc == OL_OK)
 		(void)ol_lazy_wake(session->store);
@@ -223,15 +279,8 @@ void ol_lazy_tell_lost(ol_session *session)
 			"whether a lazy-holder was lost cannot be told: %s", err.text);
 }
 
-/* The engine that is asked for: by the session's environment. */
-static const char *engine_wanted(void)
-{
-	const char *set = getenv("ORLOP_LAZY_ENGINE");
-
-	return set && *set ? set : NULL;
-}
-
-int ol_lazy_holder_main(ol_session *session, bool adopt, int ready_fd, ol_error *err)
+int ol_lazy_holder_main(
+	ol_session *session, const char *engine, bool adopt, int ready_fd, ol_error *err)
 {
 	ol_lazy_argv worker, holder;
 	ol_error why = { 0 };
@@ -240,7 +289,7 @@ int ol_lazy_holder_main(ol_session *session, bool adopt, int ready_fd, ol_error 
 	ol_lazy_argv_init(&worker, session, "lazy-worker", NULL);
 	ol_lazy_argv_init(&holder, session, "lazy-holder", "--adopt");
 	rc = ol_lazy_hold(&(ol_lazy_hold_options){ .store = session->store,
-				  .engine = engine_wanted(),
+				  .engine = engine,
 				  .worker = worker.argv,
 				  .holder = holder.argv,
 				  .ready_fd = ready_fd,
@@ -258,17 +307,19 @@ int ol_lazy_holder_main(ol_session *session, bool adopt, int ready_fd, ol_error 
 
 void ol_lazy_describe(ol_session *session, ol_json *object)
 {
+	const char *want = wanted(session->options.lazy_engine);
 	const ol_lazy_engine *engine = NULL;
 	ol_error err = { 0 };
 	char name[16] = "", why[256] = "";
 
-	if (ol_lazy_engine_of(session->store, name, NULL) == OL_OK)
+	if (!want && ol_lazy_engine_of(session->store, name, NULL) == OL_OK)
 		(void)snprintf(why, sizeof why, "in use");
 	else if (session->rootless)
 		(void)snprintf(why, sizeof why,
 			"layers are pulled whole: EROFS cannot be mounted in a user namespace");
-	else if (ol_lazy_engine_choose(ol_store_root_fd(session->store), engine_wanted(), &engine,
-			 why, &err) == OL_OK)
+	else if (ol_lazy_engine_choose(ol_store_root_fd(session->store),
+			 want ? want : wanted(getenv("ORLOP_LAZY_ENGINE")), &engine, why,
+			 &err) == OL_OK)
 		(void)snprintf(name, sizeof name, "%s", engine->name);
 	else
 		(void)snprintf(why, sizeof why, "%.255s", err.text);

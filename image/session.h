@@ -30,6 +30,9 @@ typedef struct ol_session_options {
 		*mender; /* mends the database as it is opened: store/mend.h; or NULL */
 	/* what ol_session_sync_behind starts ("/proc/self/exe"); NULL: nothing */
 	const char *program;
+	/* "fanotify", "fuse": what serves lazy layers that this session mounts, unless others are
+	 * served already; NULL: what each was pulled with, else the best */
+	const char *lazy_engine;
 	/* an ordinary user's, in words: where the ids of its user namespace come from, or why it
 	 * could not enter one; "" or NULL: not said */
 	const char *userns;

@@ -46,6 +46,7 @@ void ol_holder_log(ol_holder *h, const char *fmt, ...)
 	head = snprintf(
 		line, sizeof line, "%s holder %d: ", ol_time_format(&now).text, (int)getpid());
 	va_start(args, fmt);
+	/* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): va_start is right above */
 	body = vsnprintf(line + head, sizeof line - (size_t)head - 1, fmt, args);
 	va_end(args);
 	if (body < 0)

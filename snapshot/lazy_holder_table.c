@@ -115,6 +115,7 @@ int ol_holder_add(ol_holder *h, ol_wire_packet *packet, ol_holder_layer **out, o
 		layer_free(layer);
 		return rc;
 	}
+	/* NOLINTNEXTLINE(bugprone-sizeof-expression): they are pointers */
 	OL_GROW(h->layers, h->layer_count, h->layer_cap);
 	h->layers[h->layer_count++] = layer;
 	atomic_store(&ol_lazy_state_counters(layer->base.state)->waiting, 0);

@@ -123,6 +123,7 @@ static int find_out(struct losing *losing, int lazy_fd, ol_error *err)
 		if (rc == OL_OK)
 			rc = ol_held_remove(lazy_fd, err);
 	}
+	losing->held = NULL;
 	ol_held_done(&held);
 	return rc;
 }
