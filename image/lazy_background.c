@@ -305,6 +305,33 @@ static void wait_for_slices(ol_lazy_job *job)
 	pthread_mutex_unlock(&worker->lock);
 }
 
+/* What whole layers had beside them; chains may need it still, until their image is whole. What is
+ * not seen here is gc's. */
+static void clear_up(ol_lazy_worker *worker)
+{
+	ol_store *store = worker->session->store;
+	ol_lazy_job *job;
+
+	pthread_mutex_lock(&worker->lock);
+	for (job = worker->jobs; job; job = job->next) {
+		const ol_digest diff_id = job->diff_id;
+		const bool done = job->is == OL_JOB_WHOLE && !job->closing && !job->cleared;
+
+		if (!done)
+			continue;
+		/* No job is taken away while threads run. */
+		pthread_mutex_unlock(&worker->lock);
+		if (!ol_lazy_is_needed(store, &diff_id)) {
+			(void)ol_lazy_remove(store, &diff_id, NULL);
+			job->cleared = true;
+		}
+		pthread_mutex_lock(&worker->lock);
+		if (job->cleared && !job->mounted && !job->poisoned)
+			(void)ol_lazy_state_remove(ol_store_run_fd(store), &diff_id, NULL);
+	}
+	pthread_mutex_unlock(&worker->lock);
+}
+
 static void make_whole(ol_lazy_job *job, ol_cancel *attempt)
 {
 	ol_unpacked unpacked = { 0 };
@@ -328,9 +355,7 @@ static void make_whole(ol_lazy_job *job, ol_cancel *attempt)
 	if (rc < 0)
 		ol_lazy_log(job->worker, job, "is whole, but its images cannot be listed: %s",
 			error.text);
-	/* Chains may need it still, until their image is whole. */
-	if (!ol_lazy_is_needed(job->worker->session->store, &job->diff_id))
-		(void)ol_lazy_remove(job->worker->session->store, &job->diff_id, NULL);
+	clear_up(job->worker);
 }
 
 void *ol_lazy_background_unpack(void *arg)

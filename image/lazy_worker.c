@@ -336,6 +336,8 @@ static void on_wake(void *ctx)
 
 	pthread_mutex_lock(&worker->lock);
 	worker->look = true;
+	/* What is pulled lazily is mostly about to be run. */
+	ol_lazy_gate_start(&worker->gate, ol_now_ms());
 	pthread_cond_broadcast(&worker->changed);
 	pthread_mutex_unlock(&worker->lock);
 }

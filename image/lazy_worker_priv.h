@@ -14,6 +14,7 @@
  * is asked, but for `serving` as a reader.
  */
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "fetch/registry.h"
 #include "image/lazy_flight_priv.h"
@@ -93,10 +94,11 @@ struct ol_lazy_job {
 	bool mounted;                     /* its payload is: asks may come */
 	int new_payload_fd, new_state_fd; /* owned; given by the holder, to be attached; -1 */
 	ol_lazy_asks parked;
-	bool closing;   /* is WHOLE, and what open made goes: what comes meanwhile waits */
-	bool listed;    /* the last look at the store found its row */
-	bool unpacking; /* a thread follows its prefix */
-	bool checked;   /* prefetch was done, or there is none */
+	bool closing;        /* is WHOLE, and what open made goes: what comes meanwhile waits */
+	bool listed;         /* the last look at the store found its row */
+	bool unpacking;      /* a thread follows its prefix */
+	atomic_bool cleared; /* whole, and its folder is gone */
+	bool checked;        /* prefetch was done, or there is none */
 	bool poisoned;
 	unsigned slices;        /* under way */
 	unsigned failures;      /* in a row */

@@ -18,8 +18,8 @@
 #define BACKOFF_MS     200
 #define BACKOFF_MAX_MS 5000
 
-#define AHEAD_BYTES     ((uint64_t)512 << 10)
-#define AHEAD_BYTES_MIN ((uint64_t)128 << 10)
+#define AHEAD_BYTES     ((uint64_t)1 << 20)
+#define AHEAD_BYTES_MIN ((uint64_t)512 << 10)
 #define AHEAD_BYTES_MAX ((uint64_t)4 << 20)
 
 bool ol_fill_ranges_add(ol_fill_ranges *ranges, uint64_t begin, uint64_t end)
@@ -121,16 +121,19 @@ static size_t first_from(const ol_lazy_table *table, uint64_t begin)
 	return low;
 }
 
-/* With the lock held: from *next on, those that lie wholly before end and are not in the payload,
- * as many as one get() takes. *next goes on. */
+/* With the lock held: from *next on, those that lie before end (all: wholly) and, unless all, are
+ * not in the payload, as many as one get() takes. *next goes on. */
 static ol_fill_ranges gather(const ol_filler *filler, size_t *next, uint64_t end, bool all)
 {
 	const ol_lazy_table *table = filler->table;
 	ol_fill_ranges ranges = { 0 };
 
-	for (; *next < table->piece_count && table->pieces[*next].end <= end; (*next)++) {
+	for (; *next < table->piece_count; (*next)++) {
 		const ol_lazy_piece *piece = &table->pieces[*next];
 
+		/* Ahead of a read a piece is worth fetching that is larger than what is left. */
+		if ((all ? piece->end : piece->begin + 1) > end)
+			break;
 		if (!all && filler->is[*next] == OL_FILL_THERE)
 			continue;
 		if (!ol_fill_ranges_add(&ranges, piece->begin, piece->end))
