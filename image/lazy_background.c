@@ -412,6 +412,18 @@ static int64_t newest_image(ol_store *store, const ol_digest *diff_id)
 	return newest;
 }
 
+/* Somebody may have said since that all of it is wanted after all. */
+static void look_for_wish(ol_lazy_job *job)
+{
+	ol_lazy_source now;
+
+	if (ol_lazy_source_read(
+		    job->worker->session->store, job->dir_fd, &job->diff_id, &now, NULL) < 0)
+		return;
+	job->source.no_fill = now.no_fill;
+	ol_lazy_source_done(&now);
+}
+
 static int see_row(void *ctx, const ol_layer_info *info, ol_error *err)
 {
 	ol_lazy_worker *worker = ctx;
@@ -426,6 +438,8 @@ static int see_row(void *ctx, const ol_layer_info *info, ol_error *err)
 	job = ol_lazy_job_of(worker, &info->key);
 	job->listed = true;
 	job->image_created = created;
+	if (job->is == OL_JOB_OPEN && job->source.no_fill)
+		look_for_wish(job);
 	if (job->is == OL_JOB_CLOSED && ol_now_ms() >= job->retry_at_ms)
 		ol_lazy_job_start(job);
 	pthread_mutex_unlock(&worker->lock);

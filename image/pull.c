@@ -323,8 +323,7 @@ static int get_layers(ol_pull_state *pull, ol_error *err)
 	if (rc < 0)
 		return rc;
 	ol_pull_plan(pull);
-	if (pull->options->lazy)
-		rc = ol_pull_lazy(pull, err);
+	rc = pull->options->lazy ? ol_pull_lazy(pull, err) : ol_pull_lazy_want(pull, err);
 	if (rc == OL_OK)
 		rc = ol_pull_layers(pull, err);
 	if (rc < 0)

@@ -130,6 +130,9 @@ static bool arrived_elsewhere(void *ctx)
 {
 	struct job *job = ctx;
 
+	/* Nothing else looks at the user's wish while all wait for others. */
+	if (ol_cancel_fired(job->work->pull->incoming.session->options.cancel))
+		ol_cancel_fire(job->work->stop);
 	return is_usable(job);
 }
 

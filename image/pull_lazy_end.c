@@ -6,7 +6,9 @@
 
 #include "base/alloc.h"
 #include "image/lazy.h"
+#include "image/lazy_source_priv.h"
 #include "image/pull_priv.h"
+#include "snapshot/lazy_client.h"
 #include "store/lazy.h"
 
 /* The error names the layer that another one links into. */
@@ -54,6 +56,38 @@ int ol_pull_lazy_chains(ol_pull_state *pull, ol_error *err)
 	}
 }
 
+static int want(ol_store *store, const ol_digest *diff_id, bool *changed, ol_error *err)
+{
+	ol_autofd int dir_fd = -1;
+	ol_lazy_source source = { 0 };
+	int rc = ol_lazy_open(store, diff_id, &dir_fd, NULL);
+
+	if (rc < 0 || ol_lazy_source_read(store, dir_fd, diff_id, &source, NULL) < 0)
+		return OL_OK; /* not lazy, or damaged: it is pulled anew */
+	if (source.no_fill) {
+		source.no_fill = false;
+		rc = ol_lazy_source_write(store, dir_fd, diff_id, &source, err);
+		*changed = true;
+	}
+	ol_lazy_source_done(&source);
+	return rc;
+}
+
+int ol_pull_lazy_want(ol_pull_state *pull, ol_error *err)
+{
+	ol_store *store = pull->incoming.session->store;
+	bool changed = false;
+	int rc = OL_OK;
+
+	for (size_t i = 0; rc == OL_OK && i < pull->layer_count; i++)
+		rc = want(store, &pull->layers[i].diff_id, &changed, err);
+	/* Whoever holds their ingests goes on with them; where nobody does we take them ourselves.
+	 */
+	if (rc == OL_OK && changed)
+		(void)ol_lazy_wake(store);
+	return rc;
+}
+
 int ol_pull_lazy_begin(ol_pull_state *pull, ol_pull_result *out, ol_error *err)
 {
 	ol_session *session = pull->incoming.session;
@@ -80,6 +114,9 @@ int ol_pull_lazy_begin(ol_pull_state *pull, ol_pull_result *out, ol_error *err)
 	out->eager_layers = pull->layer_count - out->lazy_layers;
 	if (out->lazy_layers == 0 || pull->options->lazy->no_fill)
 		return OL_OK;
+	rc = ol_pull_lazy_want(pull, err);
+	if (rc < 0)
+		return rc;
 	/* It is usable as it is; whoever mounts it starts one too. */
 	if (ol_lazy_start(session, layers, out->lazy_layers, &why) < 0)
 		ol_tell_text(&session->options.listener, OL_EVENT_WARNING,

@@ -35,6 +35,8 @@ int ol_pull_layers(ol_pull_state *pull, ol_error *err);
 int ol_pull_lazy(ol_pull_state *pull, ol_error *err);
 /* As ol_incoming_chains. Lazy layers that others cannot lean on are pulled whole. */
 int ol_pull_lazy_chains(ol_pull_state *pull, ol_error *err);
+/* All of the planned layers is wanted: those that were pulled with --no-fill are filled as well. */
+int ol_pull_lazy_want(ol_pull_state *pull, ol_error *err);
 /* Counts what is lazy into out, and starts who fills it. */
 int ol_pull_lazy_begin(ol_pull_state *pull, ol_pull_result *out, ol_error *err);
 /* The layer is mountable, whole or lazily. */
