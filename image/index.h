@@ -8,7 +8,7 @@
  */
 #include "image/push.h"
 
-#define OL_INDEX_SPAN_BYTES      ((uint64_t)4 << 20)
+#define OL_INDEX_SPAN_BYTES ((uint64_t)4 << 20)
 /* As many checkpoints of 32 KiB as bytes are too many. */
 #define OL_INDEX_SPAN_BYTES_MIN  ((uint64_t)64 << 10)
 #define OL_INDEX_MIN_LAYER_BYTES ((uint64_t)10 << 20)

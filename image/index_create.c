@@ -93,11 +93,6 @@ static void file_close(ol_sink *sink)
 	(void)sink;
 }
 
-static uint64_t span_bytes_of(const ol_index_options *options)
-{
-	return options->span_bytes ? options->span_bytes : OL_INDEX_SPAN_BYTES;
-}
-
 static int make_into(struct job *job, ol_reader *reader, struct file_sink *file, ol_error *err)
 {
 	const struct work *work = job->work;
@@ -350,9 +345,7 @@ static int create(ol_session *session, const ol_index_options *options,
 	rc = index_layers(&work, err);
 	if (rc == OL_OK)
 		rc = check_any(session, out, err);
-	return rc < 0 ? rc
-		      : ol_index_keep(session, subject, options->ref, out, span_bytes_of(options),
-				lease, err);
+	return rc < 0 ? rc : ol_index_keep(session, subject, options, out, lease, err);
 }
 
 void ol_indexed_done(ol_indexed *indexed)

@@ -115,11 +115,11 @@ static char *why_of(const ol_digest *manifest, const char *text)
 	return ol_text(WHY_PREFIX "%s %.300s", ol_digest_format(manifest).text, text);
 }
 
-int ol_index_keep(ol_session *session, const ol_index_subject *subject, const char *text,
-	ol_indexed *indexed, uint64_t span_bytes, ol_lease *lease, ol_error *err)
+int ol_index_keep(ol_session *session, const ol_index_subject *subject,
+	const ol_index_options *options, ol_indexed *indexed, ol_lease *lease, ol_error *err)
 {
-	ol_autofree char *why = why_of(&subject->manifest, text);
-	int rc = put_index(session, subject, indexed, span_bytes, lease, err);
+	ol_autofree char *why = why_of(&subject->manifest, options->ref);
+	int rc = put_index(session, subject, indexed, ol_index_span_bytes(options), lease, err);
 
 	if (rc == OL_OK)
 		rc = ol_attach(

@@ -9,6 +9,7 @@
  * Documents that change are made here; the SOCI index and its blobs are the store's; everything
  *else is the base's. soci-snapshotter docs/soci-index-manifest-v2.md, soci/soci_convert.go.
  */
+#include <assert.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -209,24 +210,29 @@ static int find_platform(ol_origin *base, ol_view manifest, ol_json **out, ol_er
 	return rc;
 }
 
-/* One entry of the index that was: itself, or what became of it with its SOCI index. */
-static int add_entry(struct indexed_origin *self, const ol_json *entry, ol_view bytes,
-	const ol_digest *digest, ol_json *entries, ol_json *indexes, ol_error *err)
+/* The new index's entries, those of SOCI apart. */
+struct entries {
+	ol_json *images, *indexes;
+};
+
+/* A manifest with its SOCI index. entry: of the index that was, or NULL. */
+static int add_entry(struct indexed_origin *self, const ol_json *entry, const struct made *was,
+	struct entries *entries, ol_error *err)
 {
 	const ol_json *platform = ol_json_get(entry, "platform");
 	ol_json *own_platform = NULL, *renewed, *index;
 	struct made *manifest = NULL, *soci = NULL;
 	ol_digest soci_digest;
 	uint64_t soci_size;
-	int rc = make_soci(self, digest, &soci, err);
+	int rc = make_soci(self, &was->digest, &soci, err);
 
 	if (rc < 0)
 		return rc;
 	soci_digest = soci->digest;
 	soci_size = soci->bytes.size;
-	rc = make_manifest(self, bytes, &soci_digest, &manifest, err);
+	rc = make_manifest(self, ol_buf_view(&was->bytes), &soci_digest, &manifest, err);
 	if (rc == OL_OK && !platform)
-		rc = find_platform(self->base, bytes, &own_platform, err);
+		rc = find_platform(self->base, ol_buf_view(&was->bytes), &own_platform, err);
 	if (rc < 0)
 		return rc;
 	renewed = entry ? ol_json_copy(entry) : ol_json_object();
@@ -239,10 +245,10 @@ static int add_entry(struct indexed_origin *self, const ol_json *entry, ol_view 
 	ol_json_set_text(index, "artifactType", OL_SOCI_V2);
 	ol_json_set(index, "platform", ol_json_copy(ol_json_get(renewed, "platform")));
 	annotate(index, MANIFEST_DIGEST, &manifest->digest);
-	ol_json_push(entries, renewed);
-	ol_json_push(indexes, index);
+	ol_json_push(entries->images, renewed);
+	ol_json_push(entries->indexes, index);
 	OL_GROW(self->published->list, self->published->count, self->published->cap);
-	self->published->list[self->published->count++] = *digest;
+	self->published->list[self->published->count++] = was->digest;
 	return OL_OK;
 }
 
@@ -259,7 +265,7 @@ static bool is_replaced(const struct indexed_origin *self, const ol_descriptor *
 }
 
 static int add_entries(struct indexed_origin *self, ol_view bytes, const ol_document *document,
-	ol_json *entries, ol_json *indexes, ol_error *err)
+	struct entries *entries, ol_error *err)
 {
 	ol_store *store = self->origin.copy->session->store;
 	ol_auto(ol_json_free) ol_json *json = NULL;
@@ -268,77 +274,86 @@ static int add_entries(struct indexed_origin *self, ol_view bytes, const ol_docu
 	for (size_t i = 0; rc == OL_OK && i < document->manifest_count; i++) {
 		const ol_json *entry = ol_json_at(ol_json_get(json, "manifests"), i);
 		const ol_descriptor *descriptor = &document->manifests[i];
-		ol_auto_buf ol_buf manifest = OL_BUF(OL_MANIFEST_BYTES_MAX);
+		struct made was = { descriptor->digest, OL_BUF(OL_MANIFEST_BYTES_MAX) };
 		ol_digest index;
 
 		if (is_replaced(self, descriptor))
 			continue;
 		if (ol_attached(store, &descriptor->digest, OL_INDEX_KIND, &index, NULL) < 0) {
-			ol_json_push(entries, ol_json_copy(entry));
+			ol_json_push(entries->images, ol_json_copy(entry));
 			continue;
 		}
-		rc = self->base->ops->document(self->base, &descriptor->digest, &manifest, err);
+		rc = self->base->ops->document(self->base, &descriptor->digest, &was.bytes, err);
 		if (rc == OL_OK)
-			rc = add_entry(self, entry, ol_buf_view(&manifest), &descriptor->digest,
-				entries, indexes, err);
+			rc = add_entry(self, entry, &was, entries, err);
+		ol_buf_done(&was.bytes);
 	}
 	return rc;
 }
 
-/* The entries of the new index. Images come first: who looks for a platform takes the first. */
-static int make_entries(struct indexed_origin *self, const ol_resolved *root, ol_view bytes,
-	ol_json *entries, ol_json *indexes, ol_error *err)
+/* Images come first: who looks for a platform takes the first. */
+static int make_entries(struct indexed_origin *self, const ol_resolved *root,
+	const struct made *was, struct entries *entries, ol_error *err)
 {
 	ol_auto(ol_document_free) ol_document *document = NULL;
+	const ol_view bytes = ol_buf_view(&was->bytes);
 	int rc = ol_document_parse(
 		bytes, *root->media_type ? root->media_type : NULL, &document, err);
 
 	if (rc < 0)
 		return rc;
-	if (document->kind == OL_DOCUMENT_INDEX)
-		rc = add_entries(self, bytes, document, entries, indexes, err);
-	else
-		rc = add_entry(self, NULL, bytes, &root->digest, entries, indexes, err);
-	if (rc == OL_ENOTFOUND || (rc == OL_OK && ol_json_count(indexes) == 0)) {
+	assert(document);
+	rc = document->kind == OL_DOCUMENT_INDEX ? add_entries(self, bytes, document, entries, err)
+						 : add_entry(self, NULL, was, entries, err);
+	if (rc == OL_ENOTFOUND || (rc == OL_OK && ol_json_count(entries->indexes) == 0)) {
 		ol_fail(err, OL_ENOTFOUND, "no index was made of it");
 		return ol_hint(err, OL_ENOTFOUND, "make one with `orlop index create`");
 	}
-	for (size_t i = 0; rc == OL_OK && i < ol_json_count(indexes); i++)
-		ol_json_push(entries, ol_json_copy(ol_json_at(indexes, i)));
+	for (size_t i = 0; rc == OL_OK && i < ol_json_count(entries->indexes); i++)
+		ol_json_push(entries->images, ol_json_copy(ol_json_at(entries->indexes, i)));
 	return rc;
 }
 
-static int make_root(
-	struct indexed_origin *self, const ol_resolved *root, ol_resolved *out, ol_error *err)
+/* An index keeps what else it says; of a manifest a new one is made. */
+static int write_root(struct indexed_origin *self, ol_view bytes, const ol_json *entries,
+	ol_resolved *out, ol_error *err)
 {
-	ol_auto_buf ol_buf bytes = OL_BUF(OL_MANIFEST_BYTES_MAX);
 	ol_auto(ol_json_free) ol_json *json = NULL;
-	ol_auto(ol_json_free) ol_json *indexes = ol_json_array();
-	ol_json *entries = ol_json_array();
 	struct made *made = NULL;
-	int rc = self->base->ops->document(self->base, &root->digest, &bytes, err);
+	int rc = ol_json_parse(bytes, &json, err);
 
-	if (rc == OL_OK)
-		rc = make_entries(self, root, ol_buf_view(&bytes), entries, indexes, err);
-	if (rc == OL_OK)
-		rc = ol_json_parse(ol_buf_view(&bytes), &json, err);
-	if (rc < 0) {
-		ol_json_free(entries);
+	if (rc < 0)
 		return rc;
-	}
 	if (!ol_json_get(json, "manifests")) {
 		ol_json_free(json);
 		json = ol_json_object();
 		ol_json_set_int(json, "schemaVersion", 2);
 	}
 	ol_json_set_text(json, "mediaType", OL_MEDIA_OCI_INDEX);
-	ol_json_set(json, "manifests", entries);
+	ol_json_set(json, "manifests", ol_json_copy(entries));
 	rc = make(self, json, &made, err);
 	if (rc < 0)
 		return rc;
 	*out = (ol_resolved){ .digest = made->digest, .size = made->bytes.size };
 	(void)snprintf(out->media_type, sizeof out->media_type, "%s", OL_MEDIA_OCI_INDEX);
 	return OL_OK;
+}
+
+static int make_root(
+	struct indexed_origin *self, const ol_resolved *root, ol_resolved *out, ol_error *err)
+{
+	struct made was = { root->digest, OL_BUF(OL_MANIFEST_BYTES_MAX) };
+	struct entries entries = { ol_json_array(), ol_json_array() };
+	int rc = self->base->ops->document(self->base, &root->digest, &was.bytes, err);
+
+	if (rc == OL_OK)
+		rc = make_entries(self, root, &was, &entries, err);
+	if (rc == OL_OK)
+		rc = write_root(self, ol_buf_view(&was.bytes), entries.images, out, err);
+	ol_json_free(entries.images);
+	ol_json_free(entries.indexes);
+	ol_buf_done(&was.bytes);
+	return rc;
 }
 
 /* --- as an origin --- */

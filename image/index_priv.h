@@ -33,10 +33,13 @@ void ol_index_subject_done(ol_index_subject *subject);
 int ol_index_layer_open(ol_session *session, const ol_index_subject *subject, size_t layer,
 	ol_ref *ref, ol_reader **out, ol_error *err);
 
-/* index_keep.c: the SOCI index of what was made, under the lease, and that it stays. text: as the
- * image was asked for. */
-int ol_index_keep(ol_session *session, const ol_index_subject *subject, const char *text,
-	ol_indexed *indexed, uint64_t span_bytes, ol_lease *lease, ol_error *err);
+/* index_keep.c: the SOCI index of what was made, under the lease, and that it stays. */
+int ol_index_keep(ol_session *session, const ol_index_subject *subject,
+	const ol_index_options *options, ol_indexed *indexed, ol_lease *lease, ol_error *err);
+static inline uint64_t ol_index_span_bytes(const ol_index_options *options)
+{
+	return options->span_bytes ? options->span_bytes : OL_INDEX_SPAN_BYTES;
+}
 /* Drops what keeps the index of an image that is not in the store. OL_ENOTFOUND: nothing does. */
 int ol_index_unkeep(ol_session *session, const ol_digest *manifest, ol_error *err);
 /* A kept lease's reason; text, as the image was asked for, is lent from why. False: it is of

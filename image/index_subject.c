@@ -80,8 +80,11 @@ static int get_manifest(ol_registry *registry, const ol_platform *want, ol_index
 	rc = ol_registry_get_manifest(registry, &out->ref, &out->manifest, &out->bytes, NULL, err);
 	if (rc == OL_OK)
 		rc = ol_document_parse(ol_buf_view(&out->bytes), NULL, &document, err);
-	if (rc < 0 || document->kind == OL_DOCUMENT_MANIFEST)
+	if (rc < 0)
 		return rc;
+	assert(document);
+	if (document->kind == OL_DOCUMENT_MANIFEST)
+		return OL_OK;
 	rc = ol_index_choose(document, want, &entry, err);
 	if (rc < 0)
 		return rc;
