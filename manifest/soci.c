@@ -1,5 +1,6 @@
 #include "manifest/soci.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -55,10 +56,13 @@ static int read_layers(ol_soci_index *index, ol_error *err)
 {
 	const ol_document *document = index->document;
 
-	index->layers = ol_alloc_array(document->layer_count, sizeof *index->layers);
+	ol_soci_layer *layers = ol_alloc_array(document->layer_count, sizeof *layers);
+
+	assert(layers); /* the analyzer cannot know */
+	index->layers = layers;
 	for (size_t i = 0; i < document->layer_count; i++) {
 		const ol_soci_layer *before;
-		ol_soci_layer layer;
+		ol_soci_layer layer = { 0 };
 		int rc;
 
 		if (strcmp(document->layers[i].media_type, ZTOC_TYPE) != 0)
@@ -71,7 +75,7 @@ static int read_layers(ol_soci_index *index, ol_error *err)
 			return ol_fail(err, OL_ECORRUPT,
 				"the SOCI index: layers[%zu]: another ztoc of the same layer", i);
 		if (!before)
-			index->layers[index->layer_count++] = layer;
+			layers[index->layer_count++] = layer;
 	}
 	return OL_OK;
 }

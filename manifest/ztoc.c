@@ -165,7 +165,7 @@ static int read_digests(ol_ztoc *ztoc, const ol_fb_table *compression, ol_error 
 static int read_compression(ol_ztoc *ztoc, const ol_fb_table *root, ol_error *err)
 {
 	ol_fb_table compression;
-	ol_fb_vector zinfo;
+	ol_fb_vector zinfo = { 0 };
 	uint8_t algorithm = 0;
 	uint32_t last = 0;
 	int rc = ol_fb_child(root, ZTOC_COMPRESSION, &compression, err);
@@ -261,7 +261,7 @@ static int read_path(
 static int read_texts(struct member *m, const ol_fb_table *table, ol_error *err)
 {
 	ol_toc_entry *entry = &m->entry;
-	ol_view type, when;
+	ol_view type = { 0 }, when = { 0 };
 	int rc = read_path(m, table, FILE_NAME, &entry->name, err);
 
 	if (rc == OL_OK)
@@ -335,7 +335,7 @@ static int read_xattrs(struct member *m, const ol_fb_table *table, ol_error *err
 	xattrs = ol_arena_alloc(m->arena, vector.count * sizeof *xattrs);
 	for (size_t i = 0; rc == OL_OK && i < vector.count; i++) {
 		ol_fb_table pair;
-		ol_view key;
+		ol_view key = { "", 0 };
 
 		rc = ol_fb_vector_table(&vector, i, &pair, err);
 		if (rc == OL_OK)
