@@ -30,7 +30,7 @@ int ol_lazy_maker_add(ol_lazy_maker *maker, const ol_toc_entry *entry, const ol_
 {
 	const ol_tar_entry header = {
 		.type = entry->type,
-		.name = entry->name.data,
+		.name = entry->name.size ? entry->name.data : "",
 		.target = entry->target.size ? entry->target.data : "",
 		.mode = entry->mode,
 		.uid = entry->uid,

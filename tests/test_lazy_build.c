@@ -81,6 +81,7 @@ static void files_are_packed_and_pieces_find_their_ends(void **state)
 		{ "", 0, 512, "" },
 		{ "{\"name\":\"d\",\"type\":\"dir\"},{\"name\":\"e\",\"type\":\"reg\"}", 0, 512,
 			"" },
+		{ "{\"type\":\"dir\"}", 0, 512, "" }, /* the root */
 		{ FILE_AT("a", "5", "100"), 1, 512, "0+5@100-100000+0" },
 		{ FILE_AT("a", "513", "100") "," FILE_AT("b", "5", "300"), 2, 1536,
 			"0+513@100-300+0 1024+5@300-100000+0" },
@@ -162,6 +163,7 @@ static void tables_that_lie_are_refused(void **state)
 		{ FILE_AT("a", "5", "90000"), OL_ECORRUPT, "outside of the blob" },
 		{ FILE_AT("../a", "5", "100"), OL_ECORRUPT, "\"..\"" },
 		{ FILE_AT("", "5", "100"), OL_ECORRUPT, "without a name" },
+		{ "{\"type\":\"fifo\"}", OL_ECORRUPT, "without a name" },
 		{ FILE_AT("/", "5", "100"), OL_ECORRUPT, "root that is no directory" },
 		{ FILE_AT(".wh.", "5", "100"), OL_ECORRUPT, "whiteout that names no file" },
 		{ FILE_AT(".wh.a/b", "5", "100"), OL_ECORRUPT, "beneath a whiteout" },
