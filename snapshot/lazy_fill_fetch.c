@@ -18,8 +18,8 @@
 #define BACKOFF_MS     200
 #define BACKOFF_MAX_MS 5000
 
-#define AHEAD_BYTES     ((uint64_t)1 << 20)
-#define AHEAD_BYTES_MIN ((uint64_t)512 << 10)
+#define AHEAD_BYTES     ((uint64_t)64 << 10)
+#define AHEAD_BYTES_MIN ((uint64_t)16 << 10)
 #define AHEAD_BYTES_MAX ((uint64_t)4 << 20)
 
 bool ol_fill_ranges_add(ol_fill_ranges *ranges, uint64_t begin, uint64_t end)
