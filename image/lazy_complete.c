@@ -66,6 +66,23 @@ static int open_index(int fd, ol_erofs **out, ol_error *err)
 	return ol_erofs_open(ol_source_of_fd(own, (uint64_t)st.st_size), out, err);
 }
 
+/* The payload is the tar, as far as extents go: between them are the tar's headers, which a table
+ * with a tar-split does not give and nobody can read. */
+static void map_extents(const ol_lazy_table *table, ol_settle_map *map)
+{
+	for (size_t i = 0; i < table->extent_count; i++) {
+		const ol_lazy_extent *extent = &table->extents[i];
+		ol_settle_run *last = map->count ? &map->runs[map->count - 1] : NULL;
+
+		if (last && last->payload + last->size == extent->offset)
+			last->size += extent->size;
+		else
+			ol_settle_map_add(map, &(ol_settle_run){ .payload = extent->offset,
+						       .tar = extent->offset,
+						       .size = extent->size });
+	}
+}
+
 /* Where the payload's bytes are in the tar. OL_ECORRUPT: the table of contents lied. */
 static int map_payload(
 	const ol_lazy_job *job, const struct real *real, ol_settle_map *map, ol_error *err)
@@ -78,7 +95,7 @@ static int map_payload(
 	if (rc < 0)
 		return rc;
 	if (!packed && ol_digest_eq(&lazy_digest, &real->index_digest)) {
-		ol_settle_map_add(map, &(ol_settle_run){ .size = job->table.about.payload_bytes });
+		map_extents(&job->table, map);
 		return OL_OK;
 	}
 	rc = open_index(job->index_fd, &lazy, err);

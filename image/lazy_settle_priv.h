@@ -3,8 +3,8 @@
 /*
  * A payload and the verified tar it is made of: what it lacks is copied, what it has is compared.
  *
- *	payload  │ a │ b │ ? │ c │     sorted runs, from walking both indexes (packed), or one
- *	           └─┐ └┐      └──┐    run over everything (the payload is the tar)
+ *	payload  │ a │ b │ ? │ c │     sorted runs, from walking both indexes (packed), or from
+ *	           └─┐ └┐      └──┐    the table's extents (the payload is the tar)
  *	tar      │ h a │ h b … h c
  */
 #include <pthread.h>

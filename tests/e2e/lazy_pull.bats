@@ -144,6 +144,23 @@ is_lazy() {
 	[[ "$output" != *"are lazy"* ]]
 }
 
+@test "an ordinary pull fills what is mounted and was not to be filled" {
+	local tree expected
+	expected=$(tar -xzO -f "$WORK/lazy-gzip/blobs/sha256/$(layer_digest gzip 1 | cut -d: -f2)" files/large | sha256sum)
+	for format in estargz zstd-chunked; do
+		lazy_image $format
+		tree=$(orlop mount --lazy --no-fill "$REGISTRY/lazy:$format" 2>/dev/null)
+		head -c 100 "$tree/files/large" > /dev/null
+		check timeout 60 "$ORLOP" pull "$REGISTRY/lazy:$format"
+		[ "$status" -eq 0 ]
+		[ "$(sha256sum < "$tree/files/large")" = "$expected" ]
+		[ "$(lazy_rows)" -eq 0 ]
+		orlop umount "$tree"
+		orlop check
+		lazy_remove
+	done
+}
+
 @test "an image without tables of contents is pulled whole, in one line" {
 	pull "$REGISTRY/lazy:gzip"
 	[ "$status" -eq 0 ]
