@@ -70,13 +70,13 @@ lazy_wait() {
 	lazy_log
 	return 1
 }
-lazy_log() { cat "$ORLOP_RUN/lazy/log" 2>/dev/null || true; }
-held_pid() { sed -n "s/^$1 \([0-9]*\).*/\1/p" "$ORLOP_RUN/lazy/held" 2>/dev/null; }
+lazy_log() { cat "$ORLOP_RUN"/*/lazy/log 2>/dev/null || true; }
+held_pid() { sed -n "s/^$1 \([0-9]*\).*/\1/p" "$ORLOP_RUN"/*/lazy/held 2>/dev/null; }
 # The processes that serve this run dir, by what they were called with, so that none is overlooked.
 lazy_processes() {
 	local each
 	for each in /proc/[0-9]*; do
-		grep -qsaE 'lazy-(holder|worker)' "$each/cmdline" && grep -qsazF "ORLOP_RUN=$ORLOP_RUN" "$each/environ" && echo "${each#/proc/}"
+		grep -qsaE 'lazy-(holder|worker)' "$each/cmdline" && grep -qsazxF "ORLOP_RUN=$ORLOP_RUN" "$each/environ" && echo "${each#/proc/}"
 	done
 	return 0
 }
