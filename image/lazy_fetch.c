@@ -15,12 +15,26 @@
 #define ELSEWHERE_MS 5000
 /* Whoever waits has patience of its own, and the background comes back later. */
 #define RETRIES 2
+/* A silent connection is given up for another one after so long, however patient the readers are.
+ */
+#define STALL_SECONDS_MAX 15
+
+/* How long a reader may wait bounds how long it waits for a registry that says nothing. */
+static unsigned stall_seconds(const ol_lazy_source *source)
+{
+	const uint64_t ms = source->timeout_ms ? source->timeout_ms : OL_LAZY_TIMEOUT_MS;
+
+	if (ms >= (uint64_t)STALL_SECONDS_MAX * 1000)
+		return STALL_SECONDS_MAX;
+	return ms < 1000 ? 1 : (unsigned)(ms / 1000);
+}
 
 static char *key_of(const ol_lazy_source *s)
 {
 	const char *texts[] = { s->cert_dir, s->authfile, s->hosts_dir, s->registries_conf,
 		s->creds };
-	char *key = ol_text("%d %d %d", s->plain_http, s->skip_tls_verify, s->retries);
+	char *key = ol_text(
+		"%d %d %d %u", s->plain_http, s->skip_tls_verify, s->retries, stall_seconds(s));
 
 	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
 		char *longer = texts[i] ? ol_text("%s %zu:%s", key, strlen(texts[i]), texts[i])
@@ -44,6 +58,8 @@ static int make_remote(
 		.hosts_dir = source->hosts_dir,
 		.registries_conf = source->registries_conf,
 		.retries = RETRIES,
+		.timing = { .connect_ms = stall_seconds(source) * 1000,
+			.stall_seconds = stall_seconds(source) },
 		.cancel = worker->stop,
 	};
 	int rc = ol_registry_new(&options, &remote->demand, err);

@@ -6,9 +6,9 @@
  *	       a pending range of 1 MiB ─▶ a record of the map
  *
  * kill -9 loses what is pending: less than 1 MiB for each stream of writes, since a stream's bytes
- * form one range; or, where writes jump, 4 MiB in all. Invariant 10 needs no fsync: a killed
- *process leaves its page cache, and after another boot the map is not believed, unless by who
- *verifies what it tells of.
+ * form one range; or, where writes jump, 4 MiB in all; and no more than 50 ms brought. Invariant 10
+ *needs no fsync: a killed process leaves its page cache, and after another boot the map is not
+ *believed, unless by who verifies what it tells of.
  */
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -16,6 +16,7 @@
 
 #include "base/alloc.h"
 #include "base/ckd.h"
+#include "base/clock.h"
 #include "base/fault.h"
 #include "base/file.h"
 #include "base/limits.h"
@@ -27,6 +28,8 @@
 #define CANCEL_INTERVAL_MS 100
 /* Of small ranges together, as they come when somebody reads here and there. */
 #define PENDING_BYTES_MAX ((uint64_t)4 << 20)
+/* Who is killed again and again must get on for all that, however slow the link. */
+#define PENDING_MS_MAX 50
 /* Past this the map is written anew with merged ranges; records past what then fits are
  * not kept. */
 #define COMPACT_BYTES (OL_RANGE_MAP_BYTES_MAX / 2)
@@ -167,6 +170,7 @@ static void wake_readers(ol_ingest *ingest, bool always)
 int ol_ingest_write(
 	ol_ingest *ingest, uint64_t offset, const void *data, size_t size, ol_error *err)
 {
+	const uint64_t now_ms = ol_now_ms();
 	const ol_range *range;
 	uint64_t end;
 	int rc;
@@ -189,8 +193,11 @@ int ol_ingest_write(
 	range = ol_range_set_find(&ingest->pending, offset);
 	if (range->end - range->start >= RECORD_BYTES_MIN)
 		flush_range(ingest, range);
-	else if (ingest->pending.present >= PENDING_BYTES_MAX)
+	else if (ingest->pending.present >= PENDING_BYTES_MAX ||
+		 now_ms - ingest->flushed_ms >= PENDING_MS_MAX)
 		flush_all(ingest);
+	if (ingest->pending.count == 0)
+		ingest->flushed_ms = now_ms;
 	wake_readers(ingest, false);
 	(void)pthread_mutex_unlock(&ingest->lock);
 	return OL_OK;

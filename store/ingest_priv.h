@@ -20,6 +20,7 @@ struct ol_ingest {
 	_Atomic uint64_t forgotten; /* how often bytes were forgotten: the reader looks again */
 	ol_range_set present;       /* what is in `data` */
 	ol_range_set pending;       /* of that, what `map` does not say yet */
+	uint64_t flushed_ms;        /* when nothing was pending last */
 	int map_fd;
 	uint64_t map_bytes;
 	bool any_boot; /* what another boot wrote was kept */
