@@ -271,7 +271,9 @@ void ol_holder_worker_gone(ol_holder *h, uint64_t now_ms)
 		h->next_start_ms = now_ms;
 		ol_holder_log(h, "worker %d ended", (int)h->worker_pid);
 	} else {
-		if (now_ms - h->worker_since_ms >= LIVED_MS)
+		/* It was killed: that is no sign that the next one dies as well. */
+		if (now_ms - h->worker_since_ms >= LIVED_MS ||
+			(info.si_code == CLD_KILLED && status == SIGKILL))
 			h->backoff_ms = 0;
 		wait_longer(h, now_ms);
 		ol_holder_log(h, "worker %d died (%d)", (int)h->worker_pid, status);
