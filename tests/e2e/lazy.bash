@@ -43,6 +43,19 @@ lazy_image() {
 # The digest of layer N, from 0, of lazy:FORMAT.
 layer_digest() { skopeo inspect --tls-verify=false --raw "docker://$REGISTRY/lazy:$1" | jq -r ".layers[$2].digest"; }
 
+# place_in_blob FORMAT N FILE OFFSET: where in layer N, from 0, of lazy:FORMAT ten bytes of a file are that does not compress, and so stands in
+# the blob as it is: DIGEST:BEGIN-END.
+place_in_blob() {
+	local digest
+	digest=$(layer_digest "$1" "$2")
+	python3 - "$WORK/lazy-$1/blobs/${digest/://}" "$3" "$4" <<-PY
+	import sys
+	blob, file, at = open(sys.argv[1], "rb").read(), open(sys.argv[2], "rb").read(), int(sys.argv[3])
+	begin = blob.index(file[at:at + 64])
+	print(f"$digest:{begin}-{begin + 10}")
+	PY
+}
+
 # link_start [OPTIONS OF tests/shape]: a link to the registry: sets LINK and CONTROL; logs to $WORK/link.log.
 link_start() {
 	rm -f "$WORK/link.in" "$WORK/link.said"
