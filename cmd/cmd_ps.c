@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "cmd/commands.h"
+#include "cmd/lazy_list.h"
 #include "cmd/listing.h"
 #include "cmd/table.h"
 #include "image/run.h"
@@ -194,8 +195,11 @@ static int run(ol_context *ctx, ol_error *err)
 		.filters = ol_args_list(ctx->args, "filter") };
 	bool all = ol_args_flag(ctx->args, "all");
 	ol_session *session = NULL;
-	int rc = check_filters(l.filters, err);
+	int rc;
 
+	if (ol_args_flag(ctx->args, "lazy"))
+		return ol_show_lazy(ctx, err);
+	rc = check_filters(l.filters, err);
 	/* As docker: who asks for a state means all that have it. */
 	for (const char *const *f = l.filters; *f; f++)
 		all = all || strncmp(*f, "status=", 7) == 0 || strncmp(*f, "exited=", 7) == 0;
@@ -220,6 +224,9 @@ static const ol_option options[] = {
 		.kind = OL_OPTION_LIST,
 		.value = "KEY=VALUE",
 		.help = "Only containers that match: id=, name=, status=, exited=, ancestor=" },
+	{ .name = "lazy",
+		.kind = OL_OPTION_FLAG,
+		.help = "Layers that are not whole yet instead, and how far they are" },
 	OL_LISTING_OPTIONS,
 	{ 0 },
 };
@@ -230,13 +237,17 @@ const ol_command ol_command_ps = {
 	.usage = "[OPTIONS]",
 	.summary = "List containers",
 	.description = "A container that was run without `--rm` stays after its end, with what it "
-		       "wrote, until `orlop rm` removes it.",
+		       "wrote, until `orlop rm` removes it. With `--lazy` the list is of layers: "
+		       "what of each is there, "
+		       "who waits, and bytes by why they were fetched (demand: somebody read them; "
+		       "ahead: beside those; prefetch: a start needs them; background: the rest).",
 	.options = { options },
 	.aliases = (const ol_alias[]){ { "container ls", NULL }, { "container list", NULL },
 		{ "container ps", NULL }, { 0 } },
 	.examples = (const ol_example[]){ { "ps", "those that run" },
 		{ "ps -a --filter exited=1", "those that ended with status 1" },
-		{ "ps -a --format '{{.Names}}: {{.Status}}'", "as a template says" }, { 0 } },
+		{ "ps -a --format '{{.Names}}: {{.Status}}'", "as a template says" },
+		{ "ps --lazy", "what still comes of images that were pulled lazily" }, { 0 } },
 	.userns = OL_USERNS_STAYS,
 	.run = run,
 };

@@ -81,6 +81,19 @@ static void tell_result(ol_context *ctx, const ol_pull_result *result, bool quie
 	ol_console_printf(ctx->console, "%s\n", canonical.text);
 }
 
+/* Whole from here on; of what is lazy nothing is left to tell. */
+static int wait_for_it(ol_session *session, ol_pull_result *result, ol_error *err)
+{
+	int rc = ol_lazy_wait(session, ol_digest_format(&result->root).text, err);
+
+	if (rc == OL_OK) {
+		result->eager_layers += result->lazy_layers;
+		result->lazy_layers = 0;
+		result->missing_bytes = 0;
+	}
+	return rc;
+}
+
 static int run(ol_context *ctx, ol_error *err)
 {
 	const bool quiet = ol_args_flag(ctx->args, "quiet");
@@ -117,6 +130,8 @@ static int run(ol_context *ctx, ol_error *err)
 		return rc;
 	tell_start(ctx, &ref, quiet);
 	rc = ol_pull(session, &options, &result, err);
+	if (rc == OL_OK && ol_args_flag(ctx->args, "wait"))
+		rc = wait_for_it(session, &result, err);
 	if (rc == OL_ECANCELED)
 		return ol_hint(err, rc, "pull it again: it goes on where it stopped");
 	if (rc < 0)
@@ -141,6 +156,9 @@ static const ol_option options[] = {
 	{ .name = "durable",
 		.kind = OL_OPTION_FLAG,
 		.help = "Return when all of it is on disk, not only written" },
+	{ .name = "wait",
+		.kind = OL_OPTION_FLAG,
+		.help = "With --lazy: return when every layer is whole" },
 	{ 0 },
 };
 
@@ -171,6 +189,7 @@ const ol_command ol_command_pull = {
 		{ "pull --progress=json debian:12", "watched by a program" },
 		{ "pull --lazy --lazy-rate 4m ghcr.io/owner/app:1.4-esgz",
 			"usable at once, the rest at 4 MiB a second" },
+		{ "pull --lazy --wait ghcr.io/owner/app:1.4-esgz", "and back when it is whole" },
 		{ 0 } },
 	.words_min = 1,
 	.words_max = 1,

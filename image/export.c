@@ -21,6 +21,7 @@
 #include "base/file.h"
 #include "image/container_priv.h"
 #include "image/export_priv.h"
+#include "image/lazy_wait_priv.h"
 #include "image/output_priv.h"
 #include "store/lease.h"
 #include "store/use.h"
@@ -50,6 +51,8 @@ static int find_container(struct exporting *export, ol_error *err)
 	if (rc == OL_OK)
 		rc = ol_lease_add(export->lease, &info.config, err);
 	if (rc == OL_OK)
+		rc = ol_lazy_wait_root(export->session, &info.root, err);
+	if (rc == OL_OK)
 		rc = ol_config_load(export->session->store, &info.config, &export->config, err);
 	if (rc == OL_OK)
 		export->container = ol_strdup(info.id);
@@ -71,6 +74,8 @@ static int find_image(struct exporting *export, ol_error *err)
 		rc = ol_lease_add(export->lease, &image.root, err);
 	if (rc == OL_OK)
 		rc = ol_lease_add(export->lease, &image.manifest, err);
+	if (rc == OL_OK)
+		rc = ol_lazy_wait_root(export->session, &image.manifest, err);
 	if (rc == OL_OK)
 		export->config = ol_steal(&image.config);
 	ol_image_done(&image);

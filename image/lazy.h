@@ -43,6 +43,7 @@ typedef struct ol_lazy_row {
 	ol_layer_info layer;
 	const char *format, *engine; /* engine "" while it is not mounted */
 	uint64_t payload_bytes;
+	const char *words;                /* why it is stalled or poisoned; else "" */
 	const ol_lazy_counters *counters; /* zeros where nobody filled it yet */
 } ol_lazy_row;
 int ol_lazy_each(ol_session *session, int (*call)(void *ctx, const ol_lazy_row *row, ol_error *err),

@@ -6,7 +6,7 @@
 
 #include "base/alloc.h"
 #include "image/lazy.h"
-#include "image/lazy_source_priv.h"
+#include "image/lazy_wait_priv.h"
 #include "image/pull_priv.h"
 #include "snapshot/lazy_client.h"
 #include "store/lazy.h"
@@ -56,23 +56,6 @@ int ol_pull_lazy_chains(ol_pull_state *pull, ol_error *err)
 	}
 }
 
-static int want(ol_store *store, const ol_digest *diff_id, bool *changed, ol_error *err)
-{
-	ol_autofd int dir_fd = -1;
-	ol_lazy_source source = { 0 };
-	int rc = ol_lazy_open(store, diff_id, &dir_fd, NULL);
-
-	if (rc < 0 || ol_lazy_source_read(store, dir_fd, diff_id, &source, NULL) < 0)
-		return OL_OK; /* not lazy, or damaged: it is pulled anew */
-	if (source.no_fill) {
-		source.no_fill = false;
-		rc = ol_lazy_source_write(store, dir_fd, diff_id, &source, err);
-		*changed = true;
-	}
-	ol_lazy_source_done(&source);
-	return rc;
-}
-
 int ol_pull_lazy_want(ol_pull_state *pull, ol_error *err)
 {
 	ol_store *store = pull->incoming.session->store;
@@ -80,7 +63,7 @@ int ol_pull_lazy_want(ol_pull_state *pull, ol_error *err)
 	int rc = OL_OK;
 
 	for (size_t i = 0; rc == OL_OK && i < pull->layer_count; i++)
-		rc = want(store, &pull->layers[i].diff_id, &changed, err);
+		rc = ol_lazy_want(store, &pull->layers[i].diff_id, &changed, err);
 	/* Whoever holds their ingests goes on with them; where nobody does we take them ourselves.
 	 */
 	if (rc == OL_OK && changed)

@@ -12,6 +12,7 @@
 
 #include "base/alloc.h"
 #include "image/incoming_priv.h"
+#include "image/lazy_wait_priv.h"
 #include "image/save_priv.h"
 #include "store/blob.h"
 
@@ -240,8 +241,12 @@ static int find_root(ol_save_plan *plan, const char *text, ol_save_root *out, ol
 	ol_image image = { 0 };
 	int rc = ol_image_find(plan->session, text, NULL, &image, err);
 
-	if (rc < 0)
+	if (rc == OL_OK)
+		rc = ol_lazy_wait_root(plan->session, &image.root, err);
+	if (rc < 0) {
+		ol_image_done(&image);
 		return rc;
+	}
 	out->root = image.root;
 	if (!means_all(text, &image))
 		out->only = image.manifest;

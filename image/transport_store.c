@@ -9,6 +9,7 @@
 
 #include "base/alloc.h"
 #include "image/incoming_priv.h"
+#include "image/lazy_wait_priv.h"
 #include "image/transport_priv.h"
 #include "store/layer.h"
 #include "store/name.h"
@@ -135,8 +136,12 @@ static int find(
 	int rc = self->name ? ol_image_find(session, self->name, platform, &image, err)
 			    : ol_image_open(session, &self->root, platform, &image, err);
 
-	if (rc < 0)
+	if (rc == OL_OK)
+		rc = ol_lazy_wait_root(session, &image.root, err);
+	if (rc < 0) {
+		ol_image_done(&image);
 		return rc;
+	}
 	self->root = image.root;
 	*root = image.manifest;
 	rc = ol_name_each(session->store, add_repo, self, err);

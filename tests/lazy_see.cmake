@@ -1,0 +1,3 @@
+if(TARGET orlop)
+	orlop_e2e(lazy_see erofs)
+endif()
