@@ -131,6 +131,7 @@ static bool is_same(const ol_lazy_state *state, int fd)
 static void set_state(ol_lazy_job *job, ol_lazy_state *state)
 {
 	if (job->state) {
+		/* NOLINTNEXTLINE(bugprone-sizeof-expression): a list of pointers */
 		OL_GROW(job->old_states, job->old_count, job->old_cap);
 		job->old_states[job->old_count++] = job->state;
 	}
