@@ -13,7 +13,7 @@
 /* Bytes that somebody else fetches and that do not come: then it is as if the registry did not
  * answer, and the filler decides how long that is borne. */
 #define ELSEWHERE_MS 5000
-/* Whoever waits has patience of its own, and the background comes back later. */
+/* The background comes back later. (Whoever waits asks again by itself.) */
 #define RETRIES 2
 /* A silent connection is given up for another one after so long, however patient the readers are.
  */
@@ -49,7 +49,7 @@ static char *key_of(const ol_lazy_source *s)
 static int make_remote(
 	ol_lazy_worker *worker, const ol_lazy_source *source, ol_lazy_remote *remote, ol_error *err)
 {
-	const ol_registry_options options = {
+	ol_registry_options options = {
 		.plain_http = source->plain_http,
 		.skip_tls_verify = source->skip_tls_verify,
 		.cert_dir = source->cert_dir,
@@ -62,9 +62,11 @@ static int make_remote(
 			.stall_seconds = stall_seconds(source) },
 		.cancel = worker->stop,
 	};
-	int rc = ol_registry_new(&options, &remote->demand, err);
+	int rc = ol_registry_new(&options, &remote->background, err);
 
-	return rc < 0 ? rc : ol_registry_new(&options, &remote->background, err);
+	options.retries = 0;
+	options.never_retry = true;
+	return rc < 0 ? rc : ol_registry_new(&options, &remote->demand, err);
 }
 
 static void free_remote(ol_lazy_remote *remote)

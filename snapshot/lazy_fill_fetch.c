@@ -52,6 +52,8 @@ void ol_fill_say(ol_filler *filler, bool stalled, const char *words)
 		!filler->poisoned && (stalled || filler->stalled))
 		ol_lazy_state_say(
 			state, stalled ? OL_LAZY_STALLED : OL_LAZY_FILLING, stalled ? words : NULL);
+	if (stalled && !filler->stalled)
+		filler->stalled_since_ms = ol_now_ms();
 	filler->stalled = stalled;
 	(void)pthread_mutex_unlock(&filler->lock);
 }
@@ -61,6 +63,19 @@ static bool may_pass(int rc)
 {
 	return rc == OL_EUNAVAILABLE || rc == OL_EBUSY || rc == OL_EAUTH || rc == OL_ENOTFOUND ||
 	       rc == OL_ECORRUPT || rc == OL_ELIMIT;
+}
+
+/* One read becomes many asks, one after the other, as the kernel reads ahead and again page by
+ * page: what has not answered for as long as a reader may wait is asked once for each, not waited
+ * for anew. */
+static bool is_away(ol_filler *filler, uint64_t now_ms)
+{
+	bool away;
+
+	(void)pthread_mutex_lock(&filler->lock);
+	away = filler->stalled && now_ms - filler->stalled_since_ms >= filler->options.timeout_ms;
+	(void)pthread_mutex_unlock(&filler->lock);
+	return away;
 }
 
 static int rest(const ol_filler *filler, uint64_t ms, ol_error *err)
@@ -89,7 +104,7 @@ int ol_fill_fetch(ol_filler *filler, const ol_fill_ranges *ranges, ol_lazy_cause
 		if (rc != OL_ECANCELED)
 			ol_fill_say(filler, true, error.text);
 		now_ms = ol_now_ms();
-		if (!may_pass(rc) || now_ms >= deadline_ms) {
+		if (!may_pass(rc) || now_ms >= deadline_ms || is_away(filler, now_ms)) {
 			if (err)
 				*err = error;
 			return may_pass(rc) ? ol_wrap(err, OL_EUNAVAILABLE,

@@ -58,6 +58,7 @@ struct ol_filler {
 	uint32_t *of_piece;        /* owned, never changed: extents, piece by piece */
 	ol_fill_failure *failures; /* owned */
 	bool stalled, poisoned;
+	uint64_t stalled_since_ms;
 	char words[OL_LAZY_WORDS_BYTES]; /* why it is poisoned */
 	bool windows_known;              /* the file of windows was held against its digest */
 	int windows_rc;
