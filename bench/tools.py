@@ -111,7 +111,7 @@ def eager(tag):
 
 
 def lazy(tag, beside):
-    return dict(tag=tag, beside=beside, run=ORLOP + "run --lazy --rm {ref} {cmd}", wait=ORLOP + "pull -q --lazy --wait {ref}")
+    return dict(tag=tag, beside=beside, run=ORLOP + "run --lazy --rm {ref} {cmd}", wait=ORLOP + "pull -q {ref}")
 
 
 STARGZ = dict(
@@ -141,7 +141,7 @@ LAZY = {
 }
 READ = {
     "eager": eager("estargz"),
-    "complete": eager("estargz") | dict(pull=ORLOP + "pull -q --lazy --wait {ref}"),
+    "complete": eager("estargz") | dict(pull=ORLOP + "pull -q --lazy {ref} && " + ORLOP + "pull -q {ref}"),
     "filling": eager("estargz") | dict(pull=ORLOP + "pull -q --lazy --no-fill {ref}"),
     "stargz": STARGZ,
 }

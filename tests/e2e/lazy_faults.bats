@@ -211,7 +211,7 @@ holder_killed() {
 	wait "$RUN" || true
 	RUN=
 	# A new container of it reads what is right.
-	check orlop run --rm --lazy "$LINK/lazy:estargz" sha256sum /files/large
+	check orlop run --rm --lazy "$LINK/lazy:estargz" sh -c 'sha256sum /files/large'
 	[ "$status" -eq 0 ]
 	[[ "$output" == *"${LARGE%% *}"* ]]
 	orlop check
@@ -259,5 +259,9 @@ holder_killed() {
 	[[ "$output" == *"No space left"* ]]
 	rm "$WORK/small/filler" "$WORK/small/filler2"
 	right
-	tidy
+	orlop umount "$TREE"
+	orlop check
+	no_lazy_processes
+	umount "$WORK/small"
+	no_mounts_left
 }
