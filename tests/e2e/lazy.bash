@@ -33,7 +33,9 @@ lazy_image() {
 	go-zstd-chunked) "$GO_TOOLS/make-zstd-chunked" "$from" "$layout" ;;
 	go-soci) "$GO_TOOLS/make-soci" -min 65536 -span 262144 "$from" "$layout" >/dev/null ;;
 	go-soci-v1) "$GO_TOOLS/make-soci" -v1 -min 65536 -span 262144 "$from" "$layout" >/dev/null ;;
-	skopeo-zstd-old) skopeo copy -q --dest-compress-format zstd:chunked "oci:$from:latest" "oci:$layout:latest" ;;
+	skopeo-zstd-old)
+		skopeo copy -q --dest-compress-format zstd:chunked "oci:$from:latest" "oci:$layout:latest"
+		"$TESTS/right-diff-ids" "$layout" ;;
 	*) [ -d "$layout" ] || "$REPO/fixtures/make-lazy" "$format" "$layout" "$@" ;;
 	esac
 	"$TESTS/push-layout" "$layout" "$REGISTRY/lazy:$format"
