@@ -57,11 +57,23 @@ static ol_json *index_document(
 }
 
 static int put(
-	ol_session *session, ol_lease *lease, const ol_digest *digest, ol_view bytes, ol_error *err)
+	ol_store *store, ol_lease *lease, const ol_digest *digest, ol_view bytes, ol_error *err)
 {
 	int rc = ol_lease_add(lease, digest, err);
 
-	return rc < 0 ? rc : ol_blob_put(session->store, digest, bytes, false, err);
+	return rc < 0 ? rc : ol_blob_put(store, digest, bytes, false, err);
+}
+
+int ol_index_blank(ol_store *store, ol_lease *lease, ol_json **out, ol_error *err)
+{
+	const ol_digest config = ol_digest_of(OL_SHA256, empty_config, sizeof empty_config - 1);
+	const ol_indexed none = { 0 };
+	int rc =
+		put(store, lease, &config, (ol_view){ empty_config, sizeof empty_config - 1 }, err);
+
+	if (rc == OL_OK)
+		*out = index_document(&none, &config, 0);
+	return rc;
 }
 
 /* The document, its config, and what they need. */
@@ -85,11 +97,11 @@ static int put_index(ol_session *session, const ol_index_subject *subject, ol_in
 	for (size_t i = 0; i < indexed->layer_count; i++)
 		if (ol_digest_is_set(&indexed->layers[i].ztoc))
 			children[count++] = indexed->layers[i].ztoc;
-	rc = put(session, lease, &subject->manifest, ol_buf_view(&subject->bytes), err);
+	rc = put(session->store, lease, &subject->manifest, ol_buf_view(&subject->bytes), err);
 	if (rc == OL_OK)
-		rc = put(session, lease, &config, config_bytes, err);
+		rc = put(session->store, lease, &config, config_bytes, err);
 	if (rc == OL_OK)
-		rc = put(session, lease, &indexed->index, ol_buf_view(&text), err);
+		rc = put(session->store, lease, &indexed->index, ol_buf_view(&text), err);
 	return rc < 0 ? rc
 		      : ol_blob_set_edges(session->store, &indexed->index, children, count, err);
 }

@@ -57,10 +57,27 @@ static int make(struct indexed_origin *self, const ol_json *json, struct made **
 
 /* --- the SOCI index --- */
 
-/* The start profile as a further layer, where one was recorded. */
+/* Something of ours to publish: ztocs, or the profile of its start. */
+static bool has_index(const struct indexed_origin *self, const ol_digest *manifest)
+{
+	ol_store *store = self->origin.copy->session->store;
+	ol_digest blob;
+
+	return ol_attached(store, manifest, OL_INDEX_KIND, &blob, NULL) == OL_OK ||
+	       ol_attached(store, manifest, OL_PROFILE_KIND, &blob, NULL) == OL_OK;
+}
+
+static bool is_profile(const ol_json *entry)
+{
+	const char *type = ol_json_text(ol_json_get(entry, "mediaType"));
+
+	return type && strcmp(type, OL_PROFILE_MEDIA_TYPE) == 0;
+}
+
+/* The start profile as a further layer, where one was recorded, in the place of another. */
 static int add_profile(ol_store *store, const ol_digest *manifest, ol_json *json, ol_error *err)
 {
-	ol_json *entry;
+	const ol_json *old = ol_json_get(json, "layers");
 	ol_json *layers;
 	ol_blob_info info;
 	ol_digest profile;
@@ -69,31 +86,59 @@ static int add_profile(ol_store *store, const ol_digest *manifest, ol_json *json
 		return OL_OK;
 	if (ol_blob_stat(store, &profile, &info, err) < 0)
 		return ol_wrap(err, OL_ECORRUPT, "the recorded start profile");
-	entry = ol_descriptor_json(OL_PROFILE_MEDIA_TYPE, &profile, info.size);
-	layers = ol_json_copy(ol_json_get(json, "layers"));
-	ol_json_push(layers, entry);
+	layers = ol_json_array();
+	for (size_t i = 0; i < ol_json_count(old); i++)
+		if (!is_profile(ol_json_at(old, i)))
+			ol_json_push(layers, ol_json_copy(ol_json_at(old, i)));
+	ol_json_push(layers, ol_descriptor_json(OL_PROFILE_MEDIA_TYPE, &profile, info.size));
 	ol_json_set(json, "layers", layers);
 	return OL_OK;
 }
 
+/* The tables of contents of an index that is named must not be lost for a profile. */
+static int make_blank(
+	struct indexed_origin *self, const struct made *was, ol_json **out, ol_error *err)
+{
+	ol_copy *copy = self->origin.copy;
+	ol_auto(ol_document_free) ol_document *document = NULL;
+	ol_digest named;
+	int rc = ol_document_parse(ol_buf_view(&was->bytes), NULL, &document, err);
+
+	if (rc == OL_OK && ol_soci_binding_of(document, &named, NULL) != OL_ENOTFOUND) {
+		ol_fail(err, OL_EUNSUPPORTED, "the SOCI index that it has is not in the store");
+		return ol_hint(err, OL_EUNSUPPORTED,
+			"remove the image and pull it with --lazy, or use `orlop index create`");
+	}
+	return rc < 0 ? rc : ol_index_blank(copy->session->store, copy->lease, out, err);
+}
+
+static int read_soci(
+	struct indexed_origin *self, const ol_digest *index, ol_json **out, ol_error *err)
+{
+	ol_auto_buf ol_buf bytes = OL_BUF(OL_MANIFEST_BYTES_MAX);
+	int rc = ol_lease_add(self->origin.copy->lease, index, err);
+
+	if (rc == OL_OK)
+		rc = ol_blob_read(self->origin.copy->session->store, index, OL_MANIFEST_BYTES_MAX,
+			&bytes, err);
+	return rc < 0 ? rc : ol_json_parse(ol_buf_view(&bytes), out, err);
+}
+
 /* The manifest's SOCI index as it is to be published. OL_ENOTFOUND: none was made. */
 static int make_soci(
-	struct indexed_origin *self, const ol_digest *manifest, struct made **out, ol_error *err)
+	struct indexed_origin *self, const struct made *was, struct made **out, ol_error *err)
 {
 	ol_store *store = self->origin.copy->session->store;
 	ol_auto(ol_json_free) ol_json *json = NULL;
-	ol_auto_buf ol_buf bytes = OL_BUF(OL_MANIFEST_BYTES_MAX);
 	ol_digest index;
-	int rc = ol_attached(store, manifest, OL_INDEX_KIND, &index, err);
+	int rc = ol_attached(store, &was->digest, OL_INDEX_KIND, &index, err);
 
 	if (rc == OL_OK)
-		rc = ol_lease_add(self->origin.copy->lease, &index, err);
+		rc = read_soci(self, &index, &json, err);
+	else if (rc == OL_ENOTFOUND && has_index(self, &was->digest))
+		rc = make_blank(self, was, &json, err);
 	if (rc == OL_OK)
-		rc = ol_blob_read(store, &index, OL_MANIFEST_BYTES_MAX, &bytes, err);
-	if (rc == OL_OK)
-		rc = ol_json_parse(ol_buf_view(&bytes), &json, err);
-	if (rc == OL_OK)
-		rc = add_profile(store, manifest, json, err);
+		rc = add_profile(store, &was->digest, json, err);
 	return rc < 0 ? rc : make(self, json, out, err);
 }
 
@@ -224,7 +269,7 @@ static int add_entry(struct indexed_origin *self, const ol_json *entry, const st
 	struct made *manifest = NULL, *soci = NULL;
 	ol_digest soci_digest;
 	uint64_t soci_size;
-	int rc = make_soci(self, &was->digest, &soci, err);
+	int rc = make_soci(self, was, &soci, err);
 
 	if (rc < 0)
 		return rc;
@@ -256,18 +301,16 @@ static int add_entry(struct indexed_origin *self, const ol_json *entry, const st
 static bool is_replaced(const struct indexed_origin *self, const ol_descriptor *entry)
 {
 	const char *text = ol_descriptor_annotation(entry, MANIFEST_DIGEST);
-	ol_store *store = self->origin.copy->session->store;
-	ol_digest manifest, index;
+	ol_digest manifest;
 
 	return entry->artifact_type && strcmp(entry->artifact_type, OL_SOCI_V2) == 0 && text &&
 	       ol_digest_parse(ol_view_of(text), &manifest, NULL) == OL_OK &&
-	       ol_attached(store, &manifest, OL_INDEX_KIND, &index, NULL) == OL_OK;
+	       has_index(self, &manifest);
 }
 
 static int add_entries(struct indexed_origin *self, ol_view bytes, const ol_document *document,
 	struct entries *entries, ol_error *err)
 {
-	ol_store *store = self->origin.copy->session->store;
 	ol_auto(ol_json_free) ol_json *json = NULL;
 	int rc = ol_json_parse(bytes, &json, err);
 
@@ -275,11 +318,10 @@ static int add_entries(struct indexed_origin *self, ol_view bytes, const ol_docu
 		const ol_json *entry = ol_json_at(ol_json_get(json, "manifests"), i);
 		const ol_descriptor *descriptor = &document->manifests[i];
 		struct made was = { descriptor->digest, OL_BUF(OL_MANIFEST_BYTES_MAX) };
-		ol_digest index;
 
 		if (is_replaced(self, descriptor))
 			continue;
-		if (ol_attached(store, &descriptor->digest, OL_INDEX_KIND, &index, NULL) < 0) {
+		if (!has_index(self, &descriptor->digest)) {
 			ol_json_push(entries->images, ol_json_copy(entry));
 			continue;
 		}

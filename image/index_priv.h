@@ -36,6 +36,8 @@ int ol_index_layer_open(ol_session *session, const ol_index_subject *subject, si
 /* index_keep.c: the SOCI index of what was made, under the lease, and that it stays. */
 int ol_index_keep(ol_session *session, const ol_index_subject *subject,
 	const ol_index_options *options, ol_indexed *indexed, ol_lease *lease, ol_error *err);
+/* A SOCI index without ztocs, for a start profile alone; what it needs is put under the lease. */
+int ol_index_blank(ol_store *store, ol_lease *lease, ol_json **out, ol_error *err);
 static inline uint64_t ol_index_span_bytes(const ol_index_options *options)
 {
 	return options->span_bytes ? options->span_bytes : OL_INDEX_SPAN_BYTES;

@@ -7,6 +7,7 @@ void ol_soci_found_done(ol_soci_found *found)
 {
 	if (found->found)
 		ol_soci_index_done(&found->index);
+	ol_buf_done(&found->bytes);
 	*found = (ol_soci_found){ 0 };
 }
 
@@ -28,9 +29,8 @@ static int take_first(void *ctx, const ol_referrer *referrer, ol_error *err)
 	return OL_OK;
 }
 
-/* Which index is the image's. OL_ENOTFOUND: it has none. */
-static int find_index(
-	ol_pull_state *pull, const ol_incoming_image *image, ol_digest *out, ol_error *err)
+int ol_lazy_soci_named(
+	const ol_pull_state *pull, const ol_incoming_image *image, ol_digest *out, ol_error *err)
 {
 	const ol_descriptor *entry;
 	int rc = ol_soci_binding_of(image->document, out, err);
@@ -39,34 +39,45 @@ static int find_index(
 		return rc;
 	entry = pull->incoming.root ? ol_soci_entry_of(pull->incoming.root, &image->manifest)
 				    : NULL;
-	if (entry) {
-		*out = entry->digest;
-		return OL_OK;
-	}
-	if (!pull->options->lazy->unbound)
-		return OL_ENOTFOUND;
+	if (!entry)
+		return rc;
+	*out = entry->digest;
+	return OL_OK;
+}
+
+/* Which index is the image's. OL_ENOTFOUND: it has none. */
+static int find_index(
+	ol_pull_state *pull, const ol_incoming_image *image, ol_digest *out, ol_error *err)
+{
+	int rc = ol_lazy_soci_named(pull, image, out, err);
+
+	if (rc != OL_ENOTFOUND || !pull->options->lazy->unbound)
+		return rc;
 	*out = (ol_digest){ 0 };
 	rc = ol_registry_referrers(pull->registry, &pull->ref, &image->manifest, OL_SOCI_V1,
 		&(ol_referrer_handler){ take_first, out }, err);
 	return rc == OL_OK && !ol_digest_is_set(out) ? OL_ENOTFOUND : rc;
 }
 
-static int get_index(ol_pull_state *pull, const ol_incoming_image *image, const ol_digest *digest,
-	ol_soci_index *out, ol_error *err)
+static int get_index(
+	ol_pull_state *pull, const ol_incoming_image *image, ol_soci_found *out, ol_error *err)
 {
-	ol_auto_buf ol_buf body = OL_BUF(OL_MANIFEST_BYTES_MAX);
 	ol_soci_index index = { 0 };
-	int rc = ol_registry_get_manifest(pull->registry, &pull->ref, digest, &body, NULL, err);
+	int rc;
 
+	out->bytes = OL_BUF(OL_MANIFEST_BYTES_MAX);
+	rc = ol_registry_get_manifest(
+		pull->registry, &pull->ref, &out->digest, &out->bytes, NULL, err);
 	if (rc == OL_OK)
-		rc = ol_soci_index_parse(ol_buf_view(&body), &index, err);
+		rc = ol_soci_index_parse(ol_buf_view(&out->bytes), &index, err);
 	if (rc < 0)
 		return rc;
 	if (index.version == 1 && !ol_digest_eq(&index.subject, &image->manifest)) {
 		ol_soci_index_done(&index);
 		return ol_fail(err, OL_ECORRUPT, "it belongs to another image");
 	}
-	*out = index;
+	out->index = index;
+	out->found = true;
 	return OL_OK;
 }
 
@@ -80,18 +91,19 @@ int ol_lazy_soci_find(
 	ol_pull_state *pull, const ol_incoming_image *image, ol_soci_found *out, ol_error *err)
 {
 	ol_error why = { 0 };
-	ol_digest digest;
-	int rc = find_index(pull, image, &digest, &why);
+	ol_soci_found found = { .sought = true };
+	int rc = find_index(pull, image, &found.digest, &why);
 
-	*out = (ol_soci_found){ 0 };
+	*out = (ol_soci_found){ .sought = true };
 	if (rc == OL_ENOTFOUND)
 		return OL_OK;
 	if (rc == OL_OK)
-		rc = get_index(pull, image, &digest, &out->index, &why);
+		rc = get_index(pull, image, &found, &why);
 	if (rc == OL_OK) {
-		out->found = true;
+		*out = found;
 		return OL_OK;
 	}
+	ol_soci_found_done(&found);
 	if (!is_useless(rc)) {
 		if (err)
 			*err = why;

@@ -9,9 +9,16 @@
 #include "manifest/soci.h"
 
 typedef struct ol_soci_found {
-	bool found;
+	bool sought, found;
 	ol_soci_index index; /* owned */
+	ol_digest digest;
+	ol_buf bytes; /* owned */
 } ol_soci_found;
+
+/* Which index of version 2 is the image's, without asking anybody. OL_ENOTFOUND; OL_ECORRUPT: what
+ * its manifest names is no digest. */
+int ol_lazy_soci_named(
+	const ol_pull_state *pull, const ol_incoming_image *image, ol_digest *out, ol_error *err);
 
 /* Nothing found is OK, as is an index that is of no use: that is warned of. Negative: the registry
  * could not be asked. */

@@ -19,7 +19,7 @@
 #include "base/file.h"
 #include "base/limits.h"
 #include "image/lazy.h"
-#include "image/lazy_soci_priv.h"
+#include "image/lazy_profile_priv.h"
 #include "image/lazy_source_priv.h"
 #include "image/lazy_toc_priv.h"
 #include "snapshot/lazy_client.h"
@@ -28,8 +28,6 @@
 #include "store/lazy.h"
 
 #define LAZIES_AT_ONCE 6
-/* What is smaller comes in the time that its table would take. */
-#define BLOB_BYTES_MIN ((uint64_t)512 << 10)
 /* Tables whose inflated size may pass this are worked on one at a time: a pull has 64 MiB. */
 #define WEIGHT_MAX ((uint64_t)8 << 20)
 
@@ -241,7 +239,7 @@ static int try_lazy(struct job *job, ol_error *err)
 		job->outcome = LAZY;
 		return OL_OK;
 	}
-	if (job->layer->blob->size <= BLOB_BYTES_MIN) {
+	if (job->layer->blob->size <= OL_LAZY_BLOB_BYTES_MIN) {
 		job->outcome = SMALL;
 		return ol_fail(err, OL_EUNSUPPORTED,
 			"it is not larger than its table of contents is worth");
@@ -371,7 +369,7 @@ static bool wants_soci(const struct work *work, const ol_incoming_image *image)
 		ol_toc_choice choice;
 
 		if (ol_digest_eq(&layer->manifest, &image->manifest) &&
-			layer->blob->size > BLOB_BYTES_MIN && !is_there(&work->jobs[i]) &&
+			layer->blob->size > OL_LAZY_BLOB_BYTES_MIN && !is_there(&work->jobs[i]) &&
 			!ol_layer_is_usable(store, &layer->diff_id, NULL) &&
 			ol_toc_choose(&ask, &choice, NULL) == OL_ENOTFOUND)
 			return true;
@@ -439,6 +437,7 @@ int ol_pull_lazy(ol_pull_state *pull, ol_error *err)
 	ol_autofree struct job *jobs = ol_alloc_array(pull->layer_count + 1, sizeof *jobs);
 	ol_autofree ol_soci_found *found = ol_alloc_array(images + 1, sizeof *found);
 	struct work work = { .pull = pull, .jobs = jobs, .count = pull->layer_count };
+	ol_lazy_profiles profiles;
 	char why[256];
 	int rc = look_at_engine(pull, why, err);
 
@@ -458,8 +457,11 @@ int ol_pull_lazy(ol_pull_state *pull, ol_error *err)
 	pthread_mutex_init(&work.lock, NULL);
 	pthread_mutex_init(&work.heavy, NULL);
 	rc = find_soci(&work, found, err);
-	if (rc == OL_OK)
+	if (rc == OL_OK) {
+		ol_lazy_profiles_begin(&profiles, pull, found);
 		rc = run_all(&work, err);
+		ol_lazy_profiles_end(&profiles);
+	}
 	if (rc == OL_OK)
 		say_why(&work);
 	pthread_mutex_destroy(&work.heavy);
