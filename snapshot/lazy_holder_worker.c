@@ -17,7 +17,7 @@
 #include "base/child.h"
 #include "snapshot/lazy_holder_priv.h"
 
-#define BACKOFF_MIN_MS 50
+#define BACKOFF_MIN_MS 20
 #define BACKOFF_MAX_MS 2000
 #define LIVED_MS       10000 /* one that lived so long did not die of what it began with */
 #define END_MS         10000 /* to close its files; then it is killed */

@@ -39,7 +39,7 @@ same() {
 	lazy_image "$format"
 	# (who is killed must get on between two kills, on a busy machine too)
 	if [ "${3:-}" = kill ]; then
-		link_start --rtt 5 --rate 20000000
+		link_start --rate 20000000
 		flags+=(--share 0.5)
 	else
 		link_start --rtt 10 --rate 3000000
