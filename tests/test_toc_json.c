@@ -73,7 +73,7 @@ static void entries_come_out_with_their_chunks(void **state)
 			"reg a 5 [0+5@10-0+7]\n" },
 		{ "{\"name\":\"a\",\"type\":\"reg\",\"size\":9,\"offset\":10,\"chunkSize\":4,"
 		  "\"chunkDigest\":\"" D "\"},{\"name\":\"a\",\"type\":\"chunk\",\"offset\":20,"
-					 "\"chunkOffset\":4,\"chunkSize\":3,"
+		  "\"chunkOffset\":4,\"chunkSize\":3,"
 		  "\"chunkDigest\":\"" D "\",\"endOffset\":40},"
 		  "{\"name\":\"a\",\"type\":\"chunk\",\"offset\":40,\"chunkOffset\":7,"
 		  "\"chunkDigest\":\"" D
