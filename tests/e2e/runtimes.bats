@@ -152,7 +152,7 @@ flags() { cat <<-'FLAGS'
 	# And none was forgotten here: what run has beside them is about the container, not the bundle.
 	orlop pull --help | grep -o -- '--[a-z-]*[a-z]' | sort -u > "$WORK/pull-options"
 	for option in $(orlop run --help | grep -o -- '--[a-z-]*[a-z]' | sort -u); do
-		case $option in --name | --rm | --cidfile | --runtime) continue ;; esac # run's own
+		case $option in --name | --rm | --cidfile | --runtime | --record) continue ;; esac # run's own
 		orlop bundle --help | grep -q -- "$option\b" || { echo "bundle has no $option"; missing=1; }
 		grep -qx -- "$option" "$WORK/pull-options" || flags | grep -q -- "$option " || { echo "$option is not tried"; missing=1; }
 	done
