@@ -9,6 +9,7 @@
 #include "base/alloc.h"
 #include "base/file.h"
 #include "image/lazy_worker_priv.h"
+#include "snapshot/lazy_client.h"
 #include "store/lazy.h"
 
 #define INDEX_FILE "index.erofs"
@@ -142,14 +143,17 @@ static int open_state(ol_lazy_job *job, ol_error *err)
 {
 	ol_store *store = job->worker->session->store;
 	ol_lazy_state *state = NULL;
+	ol_autofd int lock = -1;
 	bool fresh = false;
-	int rc;
+	int rc = OL_OK;
 
 	if (job->state && (job->state_fd < 0 || is_same(job->state, job->state_fd)))
 		return OL_OK;
 	if (job->state_fd >= 0)
 		rc = ol_lazy_state_map(job->state_fd, &state, err);
 	else
+		rc = ol_lazy_lock(store, &lock, err);
+	if (rc == OL_OK && !state)
 		rc = ol_lazy_state_open(ol_store_run_fd(store), &job->diff_id,
 			job->table.about.payload_bytes, ol_store_boot_id(store), &fresh, &state,
 			err);

@@ -17,6 +17,9 @@ int ol_lazy_watch(ol_store *store, const ol_digest *diff_id, uint64_t payload_by
 /* A mount of it ended: once nobody has it open it is not watched any more. Not watched, or no
  * holder, is fine. */
 int ol_lazy_unwatch(ol_store *store, const ol_digest *diff_id, ol_error *err);
+/* lazy/lock: held while a payload or its state is made, and while a loss is found out; closing *out
+ * unlocks. */
+int ol_lazy_lock(ol_store *store, int *out, ol_error *err);
 /* Has the worker look for lazy layers; without a holder nothing happens (false). */
 bool ol_lazy_wake(ol_store *store);
 

@@ -45,7 +45,5 @@ void ol_held_format(const ol_held *held, ol_str *out);
 int ol_held_read(int lazy_fd, ol_held *out, ol_error *err);
 int ol_held_write(int lazy_fd, const ol_held *held, ol_error *err);
 int ol_held_remove(int lazy_fd, ol_error *err);
-/* lazy/lock: held while a payload is made, and while a loss is found out; closing *out unlocks. */
-int ol_lazy_lock(ol_store *store, int *out, ol_error *err);
 #define OL_HELD_NAME      "held"
 #define OL_HELD_BYTES_MAX ((size_t)256 << 10) /* 2,500 layers */
