@@ -172,8 +172,10 @@ static uint64_t rate_of(const ol_lazy_worker *worker)
 /* Waits for something to fetch; false when it is over. */
 static bool next_slice(ol_lazy_worker *worker, struct slice *slice)
 {
+	bool found = false;
+
 	pthread_mutex_lock(&worker->lock);
-	while (!worker->over) {
+	while (!found && !worker->over) {
 		const bool urgent = wants_prefetch(worker);
 		const ol_lazy_gate before = worker->gate;
 		uint64_t ms = LOOK_MS, size;
@@ -183,7 +185,8 @@ static bool next_slice(ol_lazy_worker *worker, struct slice *slice)
 			if (next_prefetch(worker, size, slice) ||
 				(!urgent && next_rest(worker, size, slice))) {
 				slice->job->slices++;
-				break;
+				found = true;
+				continue;
 			}
 			worker->gate = before; /* nothing was asked for */
 			ms = urgent ? 1 : LOOK_MS;
@@ -191,7 +194,7 @@ static bool next_slice(ol_lazy_worker *worker, struct slice *slice)
 		wait_ms(worker, ms);
 	}
 	pthread_mutex_unlock(&worker->lock);
-	return !worker->over;
+	return found;
 }
 
 /* Later, and later each time. Who unpacks it must not wait meanwhile. */

@@ -95,8 +95,9 @@ static int finish(ol_incoming *incoming, ol_error *err)
 	ol_blob_info info;
 	int rc = ol_incoming_chains(incoming, err);
 
-	if (rc == OL_OK)
-		rc = ol_blob_stat(store, &incoming->resolved.digest, &info, err);
+	if (rc < 0)
+		return rc;
+	rc = ol_blob_stat(store, &incoming->resolved.digest, &info, err);
 	if (rc < 0)
 		return rc;
 	listed.size = info.size;

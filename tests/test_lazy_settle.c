@@ -167,7 +167,7 @@ static void payload_make(const struct layer *lazy, uint64_t size, struct payload
 		ol_lazy_state_open(out->run_fd, &diff_id, size, "boot", &fresh, &out->state, NULL));
 	out->fd = memfd_create("payload", MFD_CLOEXEC);
 	assert_int_equal(0, ftruncate(out->fd, (off_t)size));
-	for (uint64_t at = 0; at + OL_LAZY_BLOCK <= size; at += 2 * OL_LAZY_BLOCK) {
+	for (uint64_t at = 0; at + OL_LAZY_BLOCK <= size; at += (uint64_t)2 * OL_LAZY_BLOCK) {
 		CHECK_INT("write", OL_OK,
 			ol_pwrite_all(out->fd, lazy->tar.data + at, OL_LAZY_BLOCK, at, NULL));
 		ol_lazy_state_add(out->state, at, at + OL_LAZY_BLOCK);
