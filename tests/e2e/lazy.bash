@@ -111,3 +111,11 @@ lazy_remove() {
 	for pid in $(lazy_processes); do kill -9 "$pid" 2>/dev/null || true; done
 	store_remove
 }
+
+# Every how many milliseconds a worker is killed: 200, and more where the program takes long to start (sanitizers, a busy machine): one
+# that dies before it has begun gets nothing done.
+kill_every() {
+	local began=${EPOCHREALTIME/./} _
+	for _ in 1 2 3 4; do "$ORLOP" version > /dev/null; done
+	echo $((200 + 3 * (${EPOCHREALTIME/./} - began) / 1000))
+}

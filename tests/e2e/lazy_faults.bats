@@ -146,9 +146,9 @@ gives_up() {
 survives() {
 	need_engine "$2"
 	link_start --rate 1500000
-	coproc KILLER { exec "$TESTS/lazy-kill" "$ORLOP_RUN" "$1" 200; }
+	coproc KILLER { exec "$TESTS/lazy-kill" "$ORLOP_RUN" "$1" "$(kill_every)"; }
 	check timeout 60 "$ORLOP" run --rm --lazy --lazy-engine "$2" "$LINK/lazy:estargz" sh -c 'sha256sum /files/text /files/large; echo done'
-	[ "$status" -eq 0 ]
+	[ "$status" -eq 0 ] || { lazy_log; false; }
 	[[ "$output" == *"${LARGE%% *}"* ]]
 	[[ "$output" == *"$(sha256sum < "$WORK/expected/files/text" | cut -c 1-64)"* ]]
 	exec {KILLER[1]}>&-

@@ -52,7 +52,7 @@ same() {
 	[ "$(lazy_rows)" -gt 0 ] # it is no eager pull that is tested
 	tree=$(orlop mount --lazy "$LINK/lazy:$format")
 	if [ "${3:-}" = kill ]; then
-		coproc KILLER { exec "$TESTS/lazy-kill" "$ORLOP_RUN" worker 200; }
+		coproc KILLER { exec "$TESTS/lazy-kill" "$ORLOP_RUN" worker "$(kill_every)"; }
 	fi
 	check "$TESTS/lazy-reader" "$whole" "$tree" --processes 3 "${flags[@]}"
 	[ "$status" -eq 0 ]
