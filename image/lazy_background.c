@@ -476,13 +476,20 @@ static void look(ol_lazy_worker *worker)
 {
 	ol_store *store = worker->session->store;
 	ol_error error = { 0 };
+	ol_lazy_job *job;
 
 	pthread_mutex_lock(&worker->lock);
-	for (ol_lazy_job *job = worker->jobs; job; job = job->next)
+	for (job = worker->jobs; job; job = job->next)
 		job->listed = false;
 	pthread_mutex_unlock(&worker->lock);
 	if (ol_layer_each(store, see_row, worker, &error) < 0)
 		ol_lazy_log(worker, NULL, "the store's layers cannot be listed: %s", error.text);
+	/* Jobs are only added, in front. */
+	pthread_mutex_lock(&worker->lock);
+	job = worker->jobs;
+	pthread_mutex_unlock(&worker->lock);
+	for (; job; job = job->next)
+		ol_lazy_log_rest(job);
 }
 
 /* The first job, under the lock, that something is to be done about here. */

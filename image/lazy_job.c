@@ -118,7 +118,7 @@ static void log_fill(void *ctx, const char *line)
 {
 	ol_lazy_job *job = ctx;
 
-	ol_lazy_log(job->worker, NULL, "%s", line);
+	ol_lazy_log_often(job->worker, NULL, &job->chunks_hush, line);
 }
 
 static bool is_same(const ol_lazy_state *state, int fd)

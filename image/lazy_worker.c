@@ -57,6 +57,38 @@ void ol_lazy_log(ol_lazy_worker *worker, const ol_lazy_job *job, const char *fmt
 		job ? ": " : "", text);
 }
 
+void ol_lazy_log_often(
+	ol_lazy_worker *worker, const ol_lazy_job *job, ol_lazy_hush *hush, const char *text)
+{
+	uint64_t left_out = 0;
+	bool said;
+
+	pthread_mutex_lock(&worker->log_lock);
+	said = ol_lazy_hush_pass(hush, ol_now_ms(), &left_out);
+	pthread_mutex_unlock(&worker->log_lock);
+	if (said && left_out)
+		ol_lazy_log(worker, job, "%s (and %llu lines like it that were left out)", text,
+			(unsigned long long)left_out);
+	else if (said)
+		ol_lazy_log(worker, job, "%s", text);
+}
+
+void ol_lazy_log_rest(ol_lazy_job *job)
+{
+	const uint64_t now = ol_now_ms();
+	uint64_t reads, chunks;
+
+	pthread_mutex_lock(&job->worker->log_lock);
+	reads = ol_lazy_hush_rest(&job->reads_hush, now);
+	chunks = ol_lazy_hush_rest(&job->chunks_hush, now);
+	pthread_mutex_unlock(&job->worker->log_lock);
+	if (reads)
+		ol_lazy_log(job->worker, job, "%llu more reads failed", (unsigned long long)reads);
+	if (chunks)
+		ol_lazy_log(job->worker, job, "%llu more lines about its chunks were left out",
+			(unsigned long long)chunks);
+}
+
 ol_lazy_job *ol_lazy_job_of(ol_lazy_worker *worker, const ol_digest *diff_id)
 {
 	ol_lazy_job *job;
@@ -94,11 +126,14 @@ static void answer(ol_lazy_ask *ask, int rc, const ol_error *err)
 	if (rc < 0) {
 		sys = rc == OL_ESYSTEM && (err->sys == ENOSPC || err->sys == EDQUOT) ? err->sys
 										     : EIO;
-		if (rc != OL_ECANCELED)
-			ol_lazy_log(job->worker, job,
-				"a read of bytes %llu to %llu of its payload failed: %s",
-				(unsigned long long)ask->start, (unsigned long long)ask->end,
-				err->text);
+		if (rc != OL_ECANCELED) {
+			ol_autofree char *line =
+				ol_text("a read of bytes %llu to %llu of its payload failed: %s",
+					(unsigned long long)ask->start,
+					(unsigned long long)ask->end, err->text);
+
+			ol_lazy_log_often(job->worker, job, &job->reads_hush, line);
+		}
 	}
 	ol_lazy_link_answer(job->worker->link, ask->slot, sys);
 	free(ask);
@@ -350,6 +385,7 @@ static void worker_init(ol_lazy_worker *worker, ol_session *session, int link_fd
 		.link = ol_lazy_link_new(link_fd),
 		.stop = ol_cancel_new(),
 		.unpack_gate = ol_unpack_gate_new() };
+	(void)pthread_mutex_init(&worker->log_lock, NULL);
 	(void)pthread_mutex_init(&worker->lock, NULL);
 	(void)pthread_condattr_init(&attributes);
 	(void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);

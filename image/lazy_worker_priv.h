@@ -19,6 +19,7 @@
 #include "fetch/registry.h"
 #include "image/lazy_flight_priv.h"
 #include "image/lazy_gate_priv.h"
+#include "image/lazy_hush_priv.h"
 #include "image/lazy_settle_priv.h"
 #include "image/lazy_source_priv.h"
 #include "image/session_priv.h"
@@ -110,6 +111,9 @@ struct ol_lazy_job {
 	unsigned lies;          /* times that all bytes came and were others */
 	/* lazy_record.c: reads are written down until then; when to look whether they are */
 	uint64_t record_until_ms, record_look_ms;
+
+	/* guarded by the worker's log_lock: lines about reads that failed, and chunks that did */
+	ol_lazy_hush reads_hush, chunks_hush;
 };
 
 struct ol_lazy_worker {
@@ -117,6 +121,8 @@ struct ol_lazy_worker {
 	ol_lazy_link *link;          /* owned */
 	ol_cancel *stop;             /* owned */
 	ol_unpack_gate *unpack_gate; /* owned */
+
+	pthread_mutex_t log_lock; /* no other is taken under it */
 
 	pthread_mutex_t lock;   /* guards what follows */
 	pthread_cond_t asked;   /* the queue has something, or it is over */
@@ -134,6 +140,12 @@ struct ol_lazy_worker {
 /* A line for the log, with the job's name in front. */
 void ol_lazy_log(ol_lazy_worker *worker, const ol_lazy_job *job, const char *fmt, ...)
 	OL_PRINTF(3, 4);
+/* A line of which there may be one for each read: it may be left out, and then counted. hush: one
+ * of the job's. */
+void ol_lazy_log_often(
+	ol_lazy_worker *worker, const ol_lazy_job *job, ol_lazy_hush *hush, const char *text);
+/* What was left out of late, if that is to be said now. */
+void ol_lazy_log_rest(ol_lazy_job *job);
 /* Called with the lock held. The job of a layer, made if there is none. */
 ol_lazy_job *ol_lazy_job_of(ol_lazy_worker *worker, const ol_digest *diff_id);
 /* Called with the lock held. Has a thread open or attach the job, unless one does. */

@@ -107,7 +107,8 @@ static int inflate_piece(struct making *self, ol_error *err)
 	const ol_lazy_piece *piece = self->piece;
 	ol_autofree unsigned char *window = NULL;
 	ol_piece_input input = { .piece = piece,
-		.bytes = ol_view_from(self->in, (size_t)(piece->end - piece->begin)) };
+		.bytes = ol_view_from(self->in, (size_t)(piece->end - piece->begin)),
+		.is_last = piece->end == self->filler->table->about.blob_size };
 	int rc;
 
 	if (piece->kind == OL_PIECE_RAW) {

@@ -12,8 +12,11 @@ typedef struct ol_piece_input {
 	const ol_lazy_piece *piece;
 	ol_view bytes;  /* all of piece->begin..end-1 */
 	ol_view window; /* DEFLATE: 32 KiB, or empty */
+	/* It is the blob's last: a tar may go on behind what tables of contents count. */
+	bool is_last;
 } ol_piece_input;
 
 /* Writes exactly piece->size bytes to out (room for them). OL_ECORRUPT: it is damaged, or gives
- * fewer. More is not an error: the rest is not looked at. RFC 1951, 1952, 8878. */
+ * fewer, or, DEFLATE that is not the last, more. Else the rest is not looked at. RFC 1951, 1952,
+ * 8878. */
 int ol_piece_inflate(const ol_piece_input *input, unsigned char *out, ol_error *err);

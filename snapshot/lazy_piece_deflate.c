@@ -69,6 +69,22 @@ static int inflate_rest(z_stream *stream, ol_error *err)
 	return ol_piece_inflate(&rest, stream->next_out, err);
 }
 
+/* Where the next checkpoint is, this piece is at its end: fewer than 8 bits may be left, in which
+ * no byte of output is. More means that a checkpoint is not where it says. */
+static int check_end(z_stream *stream, ol_error *err)
+{
+	unsigned char more;
+
+	stream->next_out = &more;
+	stream->avail_out = 1;
+	while (stream->avail_in > 0 && stream->avail_out > 0)
+		if (inflate(stream, Z_SYNC_FLUSH) != Z_OK)
+			break;
+	return stream->avail_out > 0
+		       ? OL_OK
+		       : ol_fail(err, OL_ECORRUPT, "the piece gives more bytes than it should");
+}
+
 int ol_piece_inflate_deflate(const ol_piece_input *input, unsigned char *out, ol_error *err)
 {
 	/* A piece is far below 4 GiB: base/limits.h. */
@@ -96,6 +112,8 @@ int ol_piece_inflate_deflate(const ol_piece_input *input, unsigned char *out, ol
 	}
 	if (rc == OL_OK && stream.avail_out > 0)
 		rc = ol_fail(err, OL_ECORRUPT, "the piece gives fewer bytes than it should");
+	if (rc == OL_OK && z != Z_STREAM_END && !input->is_last)
+		rc = check_end(&stream, err);
 	(void)inflateEnd(&stream);
 	return rc;
 }

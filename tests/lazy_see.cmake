@@ -1,4 +1,5 @@
 if(TARGET orlop)
 	orlop_e2e(lazy_see erofs)
 	orlop_e2e(lazy_index erofs)
+	orlop_e2e(lazy_hostile erofs)
 endif()

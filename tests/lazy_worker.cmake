@@ -1,6 +1,7 @@
 orlop_test(profile orlop_manifest)
 orlop_fuzz(profile orlop_manifest)
 orlop_test(lazy_gate orlop_image)
+orlop_test(lazy_hush orlop_image)
 orlop_test(lazy_flight orlop_image)
 orlop_test(lazy_settle orlop_image)
 target_sources(test_lazy_settle PRIVATE tar_builder.c)

@@ -109,7 +109,7 @@ static void check_span(const struct blob *blob, const unsigned char *data, size_
 	ol_autofree unsigned char *in = ol_memdup(blob->bytes + begin, end - begin);
 	ol_autofree unsigned char *out = malloc(piece.size ? piece.size : 1);
 	ol_piece_input input = { &piece, ol_view_from(in, end - begin),
-		ol_view_from(window, sizeof window) };
+		ol_view_from(window, sizeof window), false };
 	ol_error err = { 0 };
 
 	memcpy(window + WINDOW_BYTES - have, data + from->out - have, have);
@@ -169,7 +169,7 @@ static int inflate_as(
 	ol_piece_kind kind, const void *bytes, size_t size, size_t want, unsigned char *out)
 {
 	const ol_lazy_piece piece = { .end = size, .size = want, .kind = kind };
-	const ol_piece_input input = { &piece, ol_view_from(bytes, size), { 0 } };
+	const ol_piece_input input = { &piece, ol_view_from(bytes, size), { 0 }, false };
 
 	return ol_piece_inflate(&input, out, NULL);
 }
@@ -259,16 +259,20 @@ static void a_checkpoint_that_lies_is_refused(void **state)
 		size_t more;      /* bytes asked for beyond what there is */
 		bool may_inflate; /* to other bytes: the digest tells */
 		int rc;
+		bool last; /* of the blob's pieces */
 	} rows[] = {
-		{ "sound", 0, 0, 0, WINDOW_BYTES, 0, 0, false, OL_OK },
-		{ "eight bits", 0, 8, 0, WINDOW_BYTES, 0, 0, false, OL_ECORRUPT },
-		{ "another bit", 3, 0, 0, WINDOW_BYTES, 0, 0, true, OL_ECORRUPT },
-		{ "another byte", 0, 0, 1, WINDOW_BYTES, 0, 0, true, OL_ECORRUPT },
-		{ "a short window", 0, 0, 0, 100, 0, 0, false, OL_ECORRUPT },
-		{ "no window", 0, 0, 0, 0, 0, 0, false, OL_ECORRUPT },
-		{ "cut short", 0, 0, 0, WINDOW_BYTES, 2000, 0, false, OL_ECORRUPT },
-		{ "no bytes", 0, 0, 0, WINDOW_BYTES, SIZE_MAX, 0, false, OL_ECORRUPT },
-		{ "more than there is", 0, 0, 0, WINDOW_BYTES, 0, 1, false, OL_ECORRUPT },
+		{ "sound", 0, 0, 0, WINDOW_BYTES, 0, 0, false, OL_OK, false },
+		{ "eight bits", 0, 8, 0, WINDOW_BYTES, 0, 0, false, OL_ECORRUPT, false },
+		{ "another bit", 3, 0, 0, WINDOW_BYTES, 0, 0, true, OL_ECORRUPT, false },
+		{ "another byte", 0, 0, 1, WINDOW_BYTES, 0, 0, true, OL_ECORRUPT, false },
+		{ "a short window", 0, 0, 0, 100, 0, 0, false, OL_ECORRUPT, false },
+		{ "no window", 0, 0, 0, 0, 0, 0, false, OL_ECORRUPT, false },
+		{ "cut short", 0, 0, 0, WINDOW_BYTES, 2000, 0, false, OL_ECORRUPT, false },
+		{ "no bytes", 0, 0, 0, WINDOW_BYTES, SIZE_MAX, 0, false, OL_ECORRUPT, false },
+		{ "more than there is", 0, 0, 0, WINDOW_BYTES, 0, 1, false, OL_ECORRUPT, false },
+		{ "less than there is", 0, 0, 0, WINDOW_BYTES, 0, (size_t)-1, false, OL_ECORRUPT,
+			false },
+		{ "and it is the last", 0, 0, 0, WINDOW_BYTES, 0, (size_t)-1, false, OL_OK, true },
 	};
 	ol_autofree unsigned char *data = make_data(DATA_BYTES);
 	struct blob blob = { 0 };
@@ -293,7 +297,8 @@ static void a_checkpoint_that_lies_is_refused(void **state)
 		ol_autofree unsigned char *out = malloc(piece.size);
 		const ol_piece_input input = { &piece, ol_view_from(blob.bytes + begin, size),
 			row->window ? ol_view_from(data + mark->out - WINDOW_BYTES, row->window)
-				    : (ol_view){ 0 } };
+				    : (ol_view){ 0 },
+			row->last };
 		const int rc = ol_piece_inflate(&input, out, NULL);
 
 		if (!row->may_inflate)

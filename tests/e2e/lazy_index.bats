@@ -107,38 +107,7 @@ tree_is_whole() {
 	[ "$demand_then" -lt "$demand" ]
 }
 
-# published WHAT: lazy:bad has an index whose profile is these bytes.
-published() {
-	python3 - "$WORK" "$REGISTRY" "$1" <<-'PY'
-	import hashlib, json, sys, urllib.request
-	work, registry, what = sys.argv[1:]
-	def ask(method, path, data=None, kind=None):
-	    request = urllib.request.Request(path if path.startswith("http") else f"http://{registry}{path}", data, method=method)
-	    request.add_header("Accept", "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json")
-	    if kind: request.add_header("Content-Type", kind)
-	    return urllib.request.urlopen(request)
-	digest = lambda data: "sha256:" + hashlib.sha256(data).hexdigest()
-	def put_blob(data):
-	    place = ask("POST", "/v2/lazy/blobs/uploads/", b"").headers["Location"]
-	    ask("PUT", place + "&digest=" + digest(data), data, "application/octet-stream")
-	def put_manifest(value, tag=None):
-	    data = json.dumps(value).encode()
-	    ask("PUT", "/v2/lazy/manifests/" + (tag or digest(data)), data, value["mediaType"])
-	    return digest(data), len(data)
-	get = lambda what: json.load(ask("GET", "/v2/lazy/manifests/" + what))
-	root = get("estargz-profile")
-	image, soci = root["manifests"]
-	manifest, index = get(image["digest"]), get(soci["digest"])
-	data = what.encode()
-	put_blob(data)
-	index["layers"][-1].update(digest=digest(data), size=len(data))
-	soci["digest"], soci["size"] = put_manifest(index)
-	manifest["annotations"]["com.amazon.soci.index-digest"] = soci["digest"]
-	image["digest"], image["size"] = put_manifest(manifest)
-	soci["annotations"]["com.amazon.soci.image-manifest-digest"] = image["digest"]
-	put_manifest(root, "bad")
-	PY
-}
+published() { "$TESTS/e2e/harm-index" "$REGISTRY/lazy:estargz-profile" bad profile "$1"; }
 @test "a profile that is of no use is a warning, and the image is lazy all the same" {
 	start --record "$REGISTRY/lazy:estargz" > /dev/null
 	orlop index push -q "$REGISTRY/lazy:estargz" "$REGISTRY/lazy:estargz-profile"
