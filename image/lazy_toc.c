@@ -20,10 +20,18 @@
 #define EXTERNAL_LAYER  "containerd.io/snapshot/stargz/layer.digest"
 #define JSON_NAME       "stargz.index.json"
 
+static void relax(void *ctx)
+{
+	ol_toc_got *got = ctx;
+
+	ol_spill_relax(got->main);
+	ol_spill_relax(got->split);
+}
+
 void ol_toc_got_done(ol_toc_got *got)
 {
-	ol_buf_done(&got->main);
-	ol_buf_done(&got->split);
+	ol_spill_close(got->main);
+	ol_spill_close(got->split);
 	*got = (ol_toc_got){ 0 };
 }
 
@@ -79,27 +87,25 @@ uint64_t ol_toc_weight(const ol_toc_ask *ask, const ol_toc_choice *choice)
 	return ask->blob->size / TAIL_PART;
 }
 
-/* A growing output for a decoder: never more than max bytes. */
-static int run_decoder(
-	ol_decoder *decoder, ol_decode_step *step, size_t max, ol_buf *out, ol_error *err)
+/* Whose inflated bytes these become. */
+struct inflated {
+	ol_decoder *decoder;
+	unsigned char *room; /* of STEP_BYTES */
+	ol_spill *out;
+};
+
+static int run_decoder(const struct inflated *to, ol_decode_step *step, ol_error *err)
 {
 	do {
-		char *room = ol_buf_room(out, STEP_BYTES);
 		int rc;
 
-		if (!room)
-			return ol_fail(err, OL_ELIMIT,
-				"the table of contents inflates to more than %zu bytes", max);
-		step->out = (unsigned char *)room;
+		step->out = to->room;
 		step->out_size = STEP_BYTES;
-		rc = ol_decoder_run(decoder, step, err);
+		rc = ol_decoder_run(to->decoder, step, err);
+		if (rc == OL_OK)
+			rc = ol_spill_add(to->out, to->room, step->made, err);
 		if (rc < 0)
 			return rc;
-		out->size += step->made;
-		out->data[out->size] = '\0';
-		if (out->size > max)
-			return ol_fail(err, OL_ELIMIT,
-				"the table of contents inflates to more than %zu bytes", max);
 	} while (step->in_size > 0 || step->made == STEP_BYTES);
 	return OL_OK;
 }
@@ -129,13 +135,13 @@ static int check_range(ol_source *source, const ol_toc_range *range, const ol_di
 
 /* Reads range of source, inflated, into out. */
 static int inflate(ol_source *source, const ol_toc_range *range, ol_compression compression,
-	size_t max, ol_buf *out, ol_error *err)
+	ol_spill *out, ol_error *err)
 {
-	ol_autofree unsigned char *bytes = ol_alloc(STEP_BYTES);
+	ol_autofree unsigned char *bytes = ol_alloc(STEP_BYTES), *room = ol_alloc(STEP_BYTES);
 	ol_auto(ol_decoder_free) ol_decoder *decoder = NULL;
 	int rc = ol_decoder_new(compression, &decoder, err);
+	const struct inflated to = { decoder, room, out };
 
-	*out = OL_BUF(max + 2 * STEP_BYTES);
 	for (uint64_t at = 0; rc == OL_OK && at < range->size;) {
 		const uint64_t left = range->size - at;
 		const size_t size = left < STEP_BYTES ? (size_t)left : STEP_BYTES;
@@ -143,12 +149,13 @@ static int inflate(ol_source *source, const ol_toc_range *range, ol_compression 
 
 		rc = ol_source_read_at(source, range->offset + at, bytes, size, err);
 		if (rc == OL_OK)
-			rc = run_decoder(decoder, &step, max, out, err);
+			rc = run_decoder(&to, &step, err);
 		at += size;
 	}
 	if (rc == OL_OK)
 		rc = ol_decoder_finish(decoder, err);
-	return rc == OL_ECORRUPT ? ol_wrap(err, rc, "the table of contents") : rc;
+	return rc == OL_ECORRUPT || rc == OL_ELIMIT ? ol_wrap(err, rc, "the table of contents")
+						    : rc;
 }
 
 struct json_search {
@@ -194,6 +201,12 @@ static int check_digest(const ol_digest *want, ol_view bytes, ol_error *err)
 	int rc = ol_digest_check(want, &got, err);
 
 	return rc < 0 ? ol_wrap(err, rc, "the table of contents") : OL_OK;
+}
+
+/* On whose file system what is inflated lies. */
+static int spill_dir(const ol_toc_ask *ask)
+{
+	return ol_store_root_fd(ask->pull->incoming.session->store);
 }
 
 /* An image of the name with "-esgztoc" behind its tag holds the tables, one for each layer. */
@@ -245,8 +258,8 @@ static int get_external(const ol_toc_ask *ask, ol_toc_got *got, ol_error *err)
 	if (rc < 0)
 		return rc;
 	source = ol_source_of_memory(packed.data, packed.size);
-	rc = inflate(source, &(ol_toc_range){ 0, packed.size }, OL_COMPRESSION_GZIP,
-		OL_TOC_BYTES_MAX + TAR_BYTES_MORE, &got->main, err);
+	rc = inflate(
+		source, &(ol_toc_range){ 0, packed.size }, OL_COMPRESSION_GZIP, got->main, err);
 	ol_source_close(source);
 	return rc;
 }
@@ -255,24 +268,26 @@ static int get_estargz(const ol_toc_ask *ask, const ol_toc_binding *binding,
 	const ol_toc_place *place, ol_lazy_blob *blob, ol_toc_got *got, ol_error *err)
 {
 	ol_view json = { 0 };
-	int rc;
+	int rc = ol_spill_open(spill_dir(ask), OL_TOC_BYTES_MAX + TAR_BYTES_MORE, &got->main, err);
 
+	if (rc < 0)
+		return rc;
+	got->toc.format = OL_LAZY_ESTARGZ;
 	if (place->format == OL_TOC_ESTARGZ_EXTERNAL) {
 		rc = get_external(ask, got, err);
 	} else {
 		got->toc.place = place->toc;
 		rc = ol_lazy_blob_need(blob, place->toc.offset, place->toc.size, err);
 		if (rc == OL_OK)
-			rc = inflate(blob->source, &place->toc, OL_COMPRESSION_GZIP,
-				OL_TOC_BYTES_MAX + TAR_BYTES_MORE, &got->main, err);
+			rc = inflate(
+				blob->source, &place->toc, OL_COMPRESSION_GZIP, got->main, err);
 	}
 	if (rc == OL_OK)
-		rc = ol_toc_json_of_tar(ol_buf_view(&got->main), &json, err);
+		rc = ol_spill_map(got->main, &got->toc.bytes, err);
 	if (rc == OL_OK)
-		rc = check_digest(&binding->toc, json, err);
-	got->toc.format = OL_LAZY_ESTARGZ;
-	got->toc.bytes = ol_buf_view(&got->main);
-	return rc;
+		rc = ol_toc_json_of_tar(got->toc.bytes, &json, err);
+	ol_spill_relax(got->main);
+	return rc < 0 ? rc : check_digest(&binding->toc, json, err);
 }
 
 /* The member tarSplitDigest of the table: unset where it has none. */
@@ -309,35 +324,40 @@ static int tar_split_digest(ol_view json, ol_digest *out, ol_error *err)
 		       : rc;
 }
 
-/* One frame, of exactly so many bytes inflated. */
-static int inflate_frame(ol_lazy_blob *blob, const ol_toc_range *range, uint64_t raw_size,
-	ol_buf *out, ol_error *err)
-{
-	int rc = inflate(blob->source, range, OL_COMPRESSION_ZSTD, (size_t)raw_size, out, err);
+struct frame {
+	ol_toc_range range;
+	uint64_t raw_size;
+};
 
-	if (rc == OL_OK && out->size != raw_size)
-		rc = ol_fail(err, OL_ECORRUPT, "the table of contents has %zu bytes, not %llu",
-			out->size, (unsigned long long)raw_size);
-	return rc;
+/* One frame, of exactly so many bytes inflated. */
+static int inflate_frame(const ol_toc_ask *ask, ol_lazy_blob *blob, const struct frame *frame,
+	ol_spill **spill, ol_view *out, ol_error *err)
+{
+	int rc = ol_spill_open(spill_dir(ask), frame->raw_size, spill, err);
+
+	if (rc == OL_OK)
+		rc = inflate(blob->source, &frame->range, OL_COMPRESSION_ZSTD, *spill, err);
+	if (rc == OL_OK && ol_spill_size(*spill) != frame->raw_size)
+		rc = ol_fail(err, OL_ECORRUPT, "the table of contents has %llu bytes, not %llu",
+			(unsigned long long)ol_spill_size(*spill),
+			(unsigned long long)frame->raw_size);
+	return rc < 0 ? rc : ol_spill_map(*spill, out, err);
 }
 
-static int get_tar_split(
-	const ol_toc_place *place, ol_lazy_blob *blob, ol_toc_got *got, ol_error *err)
+static int get_tar_split(const ol_toc_ask *ask, const ol_toc_place *place, ol_lazy_blob *blob,
+	ol_toc_got *got, ol_error *err)
 {
+	const struct frame frame = { place->tar_split, place->tar_split_raw_size };
 	ol_digest want;
 	int rc = tar_split_digest(got->toc.bytes, &want, err);
 
+	ol_spill_relax(got->main);
 	/* What no digest binds is as if it were not there. */
 	if (rc < 0 || !ol_digest_is_set(&want))
 		return rc;
 	rc = check_range(blob->source, &place->tar_split, &want, "the tar-split", err);
-	if (rc == OL_OK)
-		rc = inflate_frame(
-			blob, &place->tar_split, place->tar_split_raw_size, &got->split, err);
-	if (rc < 0)
-		return rc;
-	got->toc.tar_split = ol_buf_view(&got->split);
-	return OL_OK;
+	return rc < 0 ? rc
+		      : inflate_frame(ask, blob, &frame, &got->split, &got->toc.tar_split, err);
 }
 
 /* Table, tar-split and footer stand side by side: one request brings them. */
@@ -356,22 +376,23 @@ static int need_all(const ol_toc_place *place, ol_lazy_blob *blob, ol_error *err
 	return rc < 0 ? rc : ol_lazy_blob_need(blob, toc->offset, end - toc->offset, err);
 }
 
-static int get_zstd_chunked(const ol_toc_binding *binding, const ol_toc_place *place,
-	ol_lazy_blob *blob, ol_toc_got *got, ol_error *err)
+static int get_zstd_chunked(const ol_toc_ask *ask, const ol_toc_binding *binding,
+	const ol_toc_place *place, ol_lazy_blob *blob, ol_toc_got *got, ol_error *err)
 {
+	const struct frame frame = { place->toc, place->toc_raw_size };
 	int rc = need_all(place, blob, err);
 
 	if (rc == OL_OK && !binding->toc_is_raw)
 		rc = check_range(
 			blob->source, &place->toc, &binding->toc, "the table of contents", err);
-	if (rc == OL_OK)
-		rc = inflate_frame(blob, &place->toc, place->toc_raw_size, &got->main, err);
 	got->toc.format = OL_LAZY_ZSTD_CHUNKED;
 	got->toc.place = place->toc;
-	got->toc.bytes = ol_buf_view(&got->main);
+	if (rc == OL_OK)
+		rc = inflate_frame(ask, blob, &frame, &got->main, &got->toc.bytes, err);
 	if (rc == OL_OK && binding->toc_is_raw)
 		rc = check_digest(&binding->toc, got->toc.bytes, err);
-	return rc == OL_OK && place->tar_split.size ? get_tar_split(place, blob, got, err) : rc;
+	return rc == OL_OK && place->tar_split.size ? get_tar_split(ask, place, blob, got, err)
+						    : rc;
 }
 
 /* Where it is, from the blob's last bytes. */
@@ -403,8 +424,27 @@ static int get_bound(const ol_toc_ask *ask, const ol_toc_binding *binding, ol_la
 		return ol_fail(
 			err, OL_ECORRUPT, "its footer has another form than its annotations say");
 	return place.format == OL_TOC_ZSTD_CHUNKED
-		       ? get_zstd_chunked(binding, &place, blob, got, err)
+		       ? get_zstd_chunked(ask, binding, &place, blob, got, err)
 		       : get_estargz(ask, binding, &place, blob, got, err);
+}
+
+/* A ztoc is there in one piece when it is verified. */
+static int get_ztoc(
+	const ol_toc_ask *ask, const ol_toc_choice *choice, ol_toc_got *got, ol_error *err)
+{
+	ol_auto_buf ol_buf ztoc = OL_BUF(OL_TOC_BYTES_MAX);
+	int rc = choice->kind == OL_TOC_OURS
+			 ? ol_blob_read(ask->pull->incoming.session->store, &choice->ours,
+				   OL_TOC_BYTES_MAX, &ztoc, err)
+			 : ol_registry_get_small_blob(ask->pull->registry, &ask->pull->ref,
+				   ask->ztoc, OL_TOC_BYTES_MAX, &ztoc, err);
+
+	got->toc.format = OL_LAZY_SOCI;
+	if (rc == OL_OK)
+		rc = ol_spill_open(spill_dir(ask), ztoc.size, &got->main, err);
+	if (rc == OL_OK)
+		rc = ol_spill_add(got->main, ztoc.data, ztoc.size, err);
+	return rc < 0 ? rc : ol_spill_map(got->main, &got->toc.bytes, err);
 }
 
 int ol_toc_get(const ol_toc_ask *ask, const ol_toc_choice *choice, ol_lazy_blob *blob,
@@ -421,22 +461,16 @@ int ol_toc_get(const ol_toc_ask *ask, const ol_toc_choice *choice, ol_lazy_blob 
 		} while ((rc == OL_ECORRUPT || rc == OL_ELIMIT) && ol_lazy_blob_blame(blob));
 		break;
 	case OL_TOC_OURS:
-		got.main = OL_BUF(OL_TOC_BYTES_MAX);
-		rc = ol_blob_read(ask->pull->incoming.session->store, &choice->ours,
-			OL_TOC_BYTES_MAX, &got.main, err);
-		break;
 	case OL_TOC_SOCI:
-		got.main = OL_BUF(OL_TOC_BYTES_MAX);
-		rc = ol_registry_get_small_blob(ask->pull->registry, &ask->pull->ref, ask->ztoc,
-			OL_TOC_BYTES_MAX, &got.main, err);
+		rc = get_ztoc(ask, choice, &got, err);
 		break;
 	}
 	if (rc < 0) {
 		ol_toc_got_done(&got);
 		return rc;
 	}
-	if (choice->kind != OL_TOC_BOUND)
-		got.toc = (ol_lazy_toc){ .format = OL_LAZY_SOCI, .bytes = ol_buf_view(&got.main) };
+	got.toc.relax = relax;
+	got.toc.ctx = out;
 	*out = got;
 	return OL_OK;
 }

@@ -9,6 +9,7 @@
  *	                        `orlop index` made it
  *	SOCI                    a ztoc of the image's SOCI index: lazy_soci.c
  */
+#include "base/spill.h"
 #include "image/lazy_blob_priv.h"
 #include "manifest/soci.h"
 #include "manifest/toc_footer.h"
@@ -30,8 +31,8 @@ typedef struct ol_toc_choice {
 } ol_toc_choice;
 
 typedef struct ol_toc_got {
-	ol_lazy_toc toc; /* points into the two */
-	ol_buf main, split;
+	ol_lazy_toc toc;        /* points into these, and to the whole: it does not move */
+	ol_spill *main, *split; /* what is inflated; owned; NULL where there is none */
 } ol_toc_got;
 
 /* Without asking anybody. OL_ENOTFOUND: nothing binds a table to it; OL_ECORRUPT: annotations that

@@ -15,6 +15,8 @@
 #include "snapshot/lazy_build_priv.h"
 #include "store/lazy.h"
 
+#define RELAX_ENTRIES 1024 /* with what describes them some 2 MiB */
+
 static int push_header(ol_sink *sink, const void *data, size_t size, ol_error *err)
 {
 	ol_lazy_maker *maker = (ol_lazy_maker *)((char *)sink - offsetof(ol_lazy_maker, headers));
@@ -37,7 +39,8 @@ static int take_entry(void *ctx, const ol_tar_entry *entry, ol_error *err)
 			"it holds a sparse file, which its table of contents cannot describe");
 	if (maker->place != OL_TOC_NOWHERE)
 		placed.data_offset = maker->place;
-	maker->entries++;
+	if (++maker->entries % RELAX_ENTRIES == 0 && maker->toc->relax)
+		maker->toc->relax(maker->toc->ctx);
 	maker->member.is_there = true;
 	if (entry->type == OL_TAR_FILE && entry->data_size > 0) {
 		maker->member.is_data = true;

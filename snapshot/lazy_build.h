@@ -29,6 +29,10 @@ typedef struct ol_lazy_toc {
 	ol_view bytes;
 	ol_toc_range place; /* in the blob, compressed; size 0: it is elsewhere */
 	ol_view tar_split;  /* zstd:chunked: JSON lines as inflated, or empty */
+	/* Called with ctx now and then while they are read in one go: what was read so far need not
+	 * stay in memory. May be NULL. */
+	void (*relax)(void *ctx);
+	void *ctx;
 } ol_lazy_toc;
 
 typedef struct ol_lazy_build_options {
