@@ -90,10 +90,15 @@ static int take_ingest(ol_lazy_job *job, ol_error *err)
 		.done = became_whole,
 		.ctx = job,
 	};
-	int rc = ol_ingest_open(job->worker->session->store, &options, &job->ingest, err);
+	ol_ingest *ingest = NULL;
+	int rc = ol_ingest_open(job->worker->session->store, &options, &ingest, err);
 
 	if (rc < 0)
 		return rc;
+	/* Other jobs look whether there is one (check_single). */
+	pthread_mutex_lock(&job->worker->lock);
+	job->ingest = ingest;
+	pthread_mutex_unlock(&job->worker->lock);
 	job->blob = ol_ingest_source(job->ingest);
 	return OL_OK;
 }

@@ -108,7 +108,13 @@ lazy_remove() {
 	local pid
 	[ ! -e "$WORK/link.pid" ] || { kill "$(cat "$WORK/link.pid")" 2>/dev/null || true; rm -f "$WORK/link.pid"; }
 	unmount_below "$WORK"
-	for pid in $(lazy_processes); do kill -9 "$pid" 2>/dev/null || true; done
+	# Stopped first: a worker that sees its holder die starts another, and a holder another worker.
+	for _ in $(seq 20); do
+		[ -n "$(lazy_processes)" ] || break
+		for pid in $(lazy_processes); do kill -STOP "$pid" 2>/dev/null || true; done
+		for pid in $(lazy_processes); do kill -9 "$pid" 2>/dev/null || true; done
+		sleep 0.05
+	done
 	store_remove
 }
 
