@@ -11,7 +11,6 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -43,20 +42,6 @@ static void be_nice(void)
 {
 	(void)setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), NICE);
 	(void)syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, IOPRIO_IDLE);
-}
-
-static void wait_ms(ol_lazy_worker *worker, uint64_t ms)
-{
-	struct timespec until;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += (time_t)(ms / 1000);
-	until.tv_nsec += (long)(ms % 1000) * 1000000;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_sec++;
-		until.tv_nsec -= 1000000000;
-	}
-	(void)pthread_cond_timedwait(&worker->changed, &worker->lock, &until);
 }
 
 static bool may_fill(const ol_lazy_job *job, uint64_t now_ms)
@@ -191,7 +176,7 @@ static bool next_slice(ol_lazy_worker *worker, struct slice *slice)
 			worker->gate = before; /* nothing was asked for */
 			ms = urgent ? 1 : LOOK_MS;
 		}
-		wait_ms(worker, ms);
+		ol_lazy_worker_wait(worker, ms);
 	}
 	pthread_mutex_unlock(&worker->lock);
 	return found;
@@ -304,7 +289,7 @@ static void wait_for_slices(ol_lazy_job *job)
 
 	pthread_mutex_lock(&worker->lock);
 	while (job->slices > 0)
-		wait_ms(worker, LOOK_MS);
+		ol_lazy_worker_wait(worker, LOOK_MS);
 	pthread_mutex_unlock(&worker->lock);
 }
 
@@ -379,7 +364,7 @@ void *ol_lazy_background_unpack(void *arg)
 					best = job;
 			if (best)
 				break;
-			wait_ms(worker, LOOK_MS);
+			ol_lazy_worker_wait(worker, LOOK_MS);
 		}
 		if (best) {
 			best->unpacking = true;
@@ -461,7 +446,7 @@ static void forget(ol_lazy_job *job)
 	if (job->attempt)
 		ol_cancel_fire(job->attempt);
 	while (job->slices > 0 || job->unpacking)
-		wait_ms(worker, LOOK_MS);
+		ol_lazy_worker_wait(worker, LOOK_MS);
 	ours = job->is == OL_JOB_OPEN && !job->mounted;
 	if (ours) {
 		job->is = OL_JOB_WHOLE;
@@ -546,7 +531,7 @@ void *ol_lazy_background_look(void *arg)
 	be_nice();
 	pthread_mutex_lock(&worker->lock);
 	while (!worker->look && !worker->over)
-		wait_ms(worker, LOOK_MS);
+		ol_lazy_worker_wait(worker, LOOK_MS);
 	while (!worker->over) {
 		bool idle;
 
@@ -560,7 +545,7 @@ void *ol_lazy_background_look(void *arg)
 			ol_lazy_link_idle(worker->link);
 		told = idle;
 		if (!worker->look && !worker->over)
-			wait_ms(worker, LOOK_MS);
+			ol_lazy_worker_wait(worker, LOOK_MS);
 	}
 	pthread_mutex_unlock(&worker->lock);
 	return NULL;

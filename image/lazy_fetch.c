@@ -9,7 +9,6 @@
 #include "image/lazy_worker_priv.h"
 
 #define RANGES_MAX 256
-#define WIDE_BYTES ((uint64_t)512 << 10)
 /* Bytes that somebody else fetches and that do not come: then it is as if the registry did not
  * answer, and the filler decides how long that is borne. */
 #define ELSEWHERE_MS 5000
@@ -227,43 +226,9 @@ int ol_lazy_fetch_get(
 	}
 }
 
-static bool has_all(ol_lazy_job *job, const ol_range *ranges, size_t count)
-{
-	for (size_t i = 0; i < count; i++)
-		if (!ol_ingest_has(job->ingest, ranges[i].start, ranges[i].end))
-			return false;
-	return true;
-}
-
-/* A start reads one small file after the other, many of them neighbours: a round trip costs as much
- * as this many bytes, so a reader's request brings what lies around. */
-static size_t widen(const ol_range *ranges, size_t count, uint64_t size, ol_range *out)
-{
-	size_t kept = 0;
-
-	for (size_t i = 0; i < count; i++) {
-		ol_range range = { ranges[i].start - ranges[i].start % WIDE_BYTES, ranges[i].end };
-
-		range.end += (WIDE_BYTES - range.end % WIDE_BYTES) % WIDE_BYTES;
-		if (range.end > size)
-			range.end = size;
-		if (kept && range.start <= out[kept - 1].end)
-			out[kept - 1].end = range.end;
-		else
-			out[kept++] = range;
-	}
-	return kept;
-}
-
 static int get(void *ctx, const ol_range *ranges, size_t count, ol_lazy_cause cause, ol_error *err)
 {
-	ol_lazy_job *job = ctx;
-	ol_range wide[RANGES_MAX];
-
-	if (cause != OL_LAZY_DEMAND || count > RANGES_MAX || has_all(job, ranges, count))
-		return ol_lazy_fetch_get(job, ranges, count, cause, err);
-	count = widen(ranges, count, job->source.blob_size, wide);
-	return ol_lazy_fetch_get(job, wide, count, cause, err);
+	return ol_lazy_fetch_get(ctx, ranges, count, cause, err);
 }
 
 static bool blame(void *ctx, uint64_t begin, uint64_t end)

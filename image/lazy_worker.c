@@ -2,6 +2,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -11,8 +12,9 @@
 #include "store/lazy.h"
 
 /* Readers mostly wait for the network. */
-#define FILL_THREADS 12
-#define FILL_STACK   ((size_t)1 << 20)
+#define FILL_THREADS  12
+#define AHEAD_THREADS 4
+#define FILL_STACK    ((size_t)1 << 20)
 /* Three requests at once keep a long link full; two layers are unpacked side by side. */
 #define FETCH_THREADS  3
 #define UNPACK_THREADS 2
@@ -87,6 +89,20 @@ void ol_lazy_log_rest(ol_lazy_job *job)
 	if (chunks)
 		ol_lazy_log(job->worker, job, "%llu more lines about its chunks were left out",
 			(unsigned long long)chunks);
+}
+
+void ol_lazy_worker_wait(ol_lazy_worker *worker, uint64_t ms)
+{
+	struct timespec until;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += (time_t)(ms / 1000);
+	until.tv_nsec += (long)(ms % 1000) * 1000000;
+	if (until.tv_nsec >= 1000000000) {
+		until.tv_sec++;
+		until.tv_nsec -= 1000000000;
+	}
+	(void)pthread_cond_timedwait(&worker->changed, &worker->lock, &until);
 }
 
 ol_lazy_job *ol_lazy_job_of(ol_lazy_worker *worker, const ol_digest *diff_id)
@@ -271,6 +287,10 @@ static int fill(ol_lazy_job *job, const ol_lazy_ask *ask, ol_error *err)
 		rc = ol_lazy_settle_range(job->settle, ask->start, ask->end, job->stop, err);
 	} else if (job->filler) {
 		ol_lazy_record_ask(job, ask->start, ask->end);
+		pthread_mutex_lock(&job->worker->lock);
+		ol_ahead_add(
+			&job->worker->ahead, job, &job->table, ask->start, ask->end, ol_now_ms());
+		pthread_mutex_unlock(&job->worker->lock);
 		rc = ol_filler_fill(job->filler, ask->start, ask->end, OL_LAZY_DEMAND, err);
 	} else {
 		rc = ol_fail(err, OL_EUNAVAILABLE, "it is not open");
@@ -443,6 +463,7 @@ static int start_threads(ol_lazy_worker *worker, pthread_t *threads, size_t *cou
 		size_t count, stack;
 	} kinds[] = {
 		{ fill_thread, FILL_THREADS, FILL_STACK },
+		{ ol_lazy_ahead_fetch, AHEAD_THREADS, FILL_STACK },
 		{ ol_lazy_background_fetch, FETCH_THREADS, FILL_STACK },
 		{ ol_lazy_background_unpack, UNPACK_THREADS, 0 },
 		{ ol_lazy_background_look, 1, 0 },
@@ -474,7 +495,7 @@ int ol_lazy_worker_main(ol_session *session, int link_fd, ol_error *err)
 	const ol_lazy_link_handler handler = {
 		.layer = on_layer, .ask = on_ask, .gone = on_gone, .wake = on_wake, .ctx = &worker
 	};
-	pthread_t threads[FILL_THREADS + FETCH_THREADS + UNPACK_THREADS + 1];
+	pthread_t threads[FILL_THREADS + AHEAD_THREADS + FETCH_THREADS + UNPACK_THREADS + 1];
 	ol_lazy_argv holder;
 	size_t count = 0;
 	int rc;

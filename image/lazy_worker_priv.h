@@ -6,6 +6,7 @@
  *
  *	holder ─▶ link ─▶ queue ─▶ a few threads ─▶ filler ─┐               lazy_worker.c
  *	                                                    ├─▶ lazy_fetch.c ─▶ registry ─▶ ingest
+ *	notes of what was missed ─▶ slices beside readers, lazy_ahead*.c ──┤
  *	rows of driver "lazy" ─▶ background ─▶ slices ──────┘        lazy_background.c      │
  *	                              row and tar ◀─ lazy_complete.c ◀─ ol_unpack ◀─────────┘
  *
@@ -17,6 +18,7 @@
 #include <stdatomic.h>
 
 #include "fetch/registry.h"
+#include "image/lazy_ahead_priv.h"
 #include "image/lazy_flight_priv.h"
 #include "image/lazy_gate_priv.h"
 #include "image/lazy_hush_priv.h"
@@ -131,6 +133,7 @@ struct ol_lazy_worker {
 	ol_lazy_job *jobs;       /* owned */
 	ol_lazy_remote *remotes; /* owned */
 	ol_lazy_gate gate;
+	ol_ahead ahead;   /* notes are of jobs */
 	bool look;        /* the store is to be looked through */
 	bool over;        /* all threads end */
 	unsigned opening; /* threads that open jobs */
@@ -150,6 +153,9 @@ void ol_lazy_log_rest(ol_lazy_job *job);
 ol_lazy_job *ol_lazy_job_of(ol_lazy_worker *worker, const ol_digest *diff_id);
 /* Called with the lock held. Has a thread open or attach the job, unless one does. */
 void ol_lazy_job_start(ol_lazy_job *job);
+
+/* Called with the lock held. Until something changes, or so long. */
+void ol_lazy_worker_wait(ol_lazy_worker *worker, uint64_t ms);
 
 /* For a job that is closing: closes it, and lets what came meanwhile go on. */
 void ol_lazy_job_end(ol_lazy_job *job, bool drop);
@@ -178,6 +184,9 @@ int ol_lazy_fetch_get(
 /* Fetches what the caller has taken from the job's flight, and lands it. */
 int ol_lazy_fetch_taken(
 	ol_lazy_job *job, const ol_range *mine, size_t count, ol_lazy_cause cause, ol_error *err);
+
+/* lazy_ahead_fetch.c: arg is the worker */
+void *ol_lazy_ahead_fetch(void *arg); /* a thread that fetches beside readers */
 
 /* lazy_background.c: arg is the worker */
 void *ol_lazy_background_fetch(void *arg);  /* a thread that fetches slices */

@@ -41,7 +41,6 @@ ol_filler *ol_filler_new(const ol_filler_options *options)
 	(void)pthread_cond_init(&filler->changed, &attributes);
 	(void)pthread_condattr_destroy(&attributes);
 	ol_fill_map_init(filler);
-	ol_fill_ahead_init(filler);
 	return filler;
 }
 
@@ -49,7 +48,6 @@ void ol_filler_free(ol_filler *filler)
 {
 	if (!filler)
 		return;
-	ol_fill_ahead_done(filler);
 	ol_fill_map_done(filler);
 	while (filler->failures) {
 		ol_fill_failure *failure = filler->failures;
@@ -250,19 +248,6 @@ static int wait_for(ol_filler *filler, uint32_t piece, uint64_t deadline_ms, ol_
 	return OL_OK;
 }
 
-static void note_read(ol_filler *filler, const struct claims *claims)
-{
-	uint64_t low = UINT64_MAX, high = 0;
-
-	for (size_t i = 0; i < claims->count; i++) {
-		const ol_lazy_piece *piece = &filler->table->pieces[claims->list[i]];
-
-		low = piece->begin < low ? piece->begin : low;
-		high = piece->end > high ? piece->end : high;
-	}
-	ol_fill_ahead_note(filler, low, high);
-}
-
 static int poisoned(const ol_filler *filler, ol_error *err)
 {
 	return ol_fail(err, OL_ECORRUPT, "%s: %s", filler->options.name, filler->words);
@@ -283,8 +268,6 @@ static int go_on(ol_filler *filler, const ol_range *range, ol_lazy_cause cause,
 	}
 	claim(filler, range->start, range->end, &claims);
 	*done = claims.count == 0 && !claims.waits;
-	if (claims.count > 0 && cause == OL_LAZY_DEMAND)
-		note_read(filler, &claims);
 	if (claims.count == 0 && claims.waits)
 		rc = wait_for(filler, claims.other, deadline_ms, err);
 	(void)pthread_mutex_unlock(&filler->lock);
@@ -348,4 +331,22 @@ int ol_filler_fill(
 		rc = ol_fail(err, OL_ECORRUPT, "%s: its state was changed by somebody else",
 			filler->options.name);
 	return rc;
+}
+
+void ol_filler_piece(ol_filler *filler, uint32_t piece, ol_lazy_cause cause)
+{
+	struct claims claims = { .list = { piece }, .count = 1 };
+	bool lacks = false;
+
+	if (filler->options.payload_fd < 0)
+		return;
+	(void)pthread_mutex_lock(&filler->lock);
+	if (filler->is[piece] == OL_FILL_ABSENT && !filler->poisoned)
+		for (uint32_t i = filler->first[piece]; !lacks && i < filler->first[piece + 1]; i++)
+			lacks = !ol_fill_map_has(filler, filler->of_piece[i]);
+	if (lacks)
+		filler->is[piece] = OL_FILL_BUSY;
+	(void)pthread_mutex_unlock(&filler->lock);
+	if (lacks)
+		(void)bring(filler, &claims, cause, ol_now_ms(), NULL);
 }

@@ -9,7 +9,7 @@
  *
  * A piece is fetched and inflated once however many wait for it. Whole blocks of 4096 bytes are
  * filled, with the neighbours' bytes in them: the kernel caches whole pages. Nothing is written
- * that was not verified. Threads: any number call at once; one of its own fetches ahead of reads.
+ * that was not verified. Threads: any number call at once.
  * Of the state it keeps blocks, phase (FILLING, STALLED), waiting and refetched.
  */
 #include "base/cancel.h"
@@ -44,8 +44,6 @@ typedef struct ol_filler_options {
 	ol_source *blob;            /* lent: the ingest's bytes, ol_ingest_source */
 	ol_lazy_fetch fetch;
 	uint64_t timeout_ms;     /* how long a reader may wait for a registry */
-	uint64_t ahead_bytes;    /* of the blob, to fetch beside what is missing; grows while
-				  * reads go on; 0: the default */
 	const char *name;        /* of image and layer, for error lines; lent */
 	const ol_cancel *cancel; /* lent: ends waits */
 	/* a line for the log, about faults */
@@ -56,7 +54,7 @@ typedef struct ol_filler_options {
 /* Blocks that the table says are zeros are there from now on, those that the state has are not
  * filled again. */
 ol_filler *ol_filler_new(const ol_filler_options *options);
-void ol_filler_free(ol_filler *filler); /* no call may be under way; waits for a get() ahead */
+void ol_filler_free(ol_filler *filler); /* no call may be under way */
 OL_DEFINE_AUTO(ol_filler, ol_filler_free)
 
 /* Returns when bytes start..end-1 of the payload are there, in whole blocks. OL_EUNAVAILABLE: the
@@ -67,5 +65,8 @@ int ol_filler_fill(
 /* Makes the pieces of the blob that lie in begin..end-1 be in the ingest, without inflating. */
 int ol_filler_prefetch(
 	ol_filler *filler, uint64_t begin, uint64_t end, ol_lazy_cause cause, ol_error *err);
+/* Brings one piece, whose bytes have come, before somebody reads it; one that is there, under way
+ * or failed is left as it is. What goes wrong is told when it is read. */
+void ol_filler_piece(ol_filler *filler, uint32_t piece, ol_lazy_cause cause);
 /* The layer turned out to be another than its table says: every fill from now on is OL_ECORRUPT. */
 void ol_filler_poison(ol_filler *filler, const char *why);

@@ -1,7 +1,6 @@
 /*
- * Ranges of the blob: what is close together is asked for as one, a registry that does not answer
- * is asked again for as long as a reader may wait, and while reads go forward what comes next is
- * fetched beside them, by a thread that is started with the first read.
+ * Ranges of the blob: what is close together is asked for as one, and a registry that does not
+ * answer is asked again for as long as a reader may wait.
  */
 #include <poll.h>
 #include <stdio.h>
@@ -17,10 +16,6 @@
 
 #define BACKOFF_MS     200
 #define BACKOFF_MAX_MS 5000
-
-#define AHEAD_BYTES     ((uint64_t)64 << 10)
-#define AHEAD_BYTES_MIN ((uint64_t)16 << 10)
-#define AHEAD_BYTES_MAX ((uint64_t)4 << 20)
 
 bool ol_fill_ranges_add(ol_fill_ranges *ranges, uint64_t begin, uint64_t end)
 {
@@ -136,22 +131,15 @@ static size_t first_from(const ol_lazy_table *table, uint64_t begin)
 	return low;
 }
 
-/* With the lock held: from *next on, those that lie before end (all: wholly) and, unless all, are
- * not in the payload, as many as one get() takes. *next goes on. */
-static ol_fill_ranges gather(const ol_filler *filler, size_t *next, uint64_t end, bool all)
+/* From *next on, those that lie wholly before end, as many as one get() takes. *next goes on. */
+static ol_fill_ranges gather(const ol_lazy_table *table, size_t *next, uint64_t end)
 {
-	const ol_lazy_table *table = filler->table;
 	ol_fill_ranges ranges = { 0 };
 
 	for (; *next < table->piece_count; (*next)++) {
 		const ol_lazy_piece *piece = &table->pieces[*next];
 
-		/* Ahead of a read a piece is worth fetching that is larger than what is left. */
-		if ((all ? piece->end : piece->begin + 1) > end)
-			break;
-		if (!all && filler->is[*next] == OL_FILL_THERE)
-			continue;
-		if (!ol_fill_ranges_add(&ranges, piece->begin, piece->end))
+		if (piece->end > end || !ol_fill_ranges_add(&ranges, piece->begin, piece->end))
 			break;
 	}
 	return ranges;
@@ -165,10 +153,9 @@ int ol_filler_prefetch(
 	int rc = OL_OK;
 
 	while (rc == OL_OK) {
-		ol_fill_ranges ranges;
+		const ol_fill_ranges ranges = gather(filler->table, &next, end);
 
 		(void)pthread_mutex_lock(&filler->lock);
-		ranges = gather(filler, &next, end, true);
 		if (filler->poisoned)
 			rc = ol_fail(
 				err, OL_ECORRUPT, "%s: %s", filler->options.name, filler->words);
@@ -179,72 +166,4 @@ int ol_filler_prefetch(
 			rc = ol_fill_fetch(filler, &ranges, cause, deadline_ms, err);
 	}
 	return rc;
-}
-
-/* One get() at a time, without patience: what does not come now is asked for when it is read. */
-static void *fetch_ahead(void *arg)
-{
-	ol_filler *filler = arg;
-	ol_fill_ahead *ahead = &filler->ahead;
-	const ol_lazy_fetch *fetch = &filler->options.fetch;
-
-	(void)pthread_mutex_lock(&filler->lock);
-	for (;;) {
-		ol_fill_ranges ranges;
-		size_t next;
-
-		while (!ahead->stops && ahead->wanted.start >= ahead->wanted.end)
-			(void)pthread_cond_wait(&ahead->changed, &filler->lock);
-		if (ahead->stops)
-			break;
-		next = first_from(filler->table, ahead->wanted.start);
-		ranges = gather(filler, &next, ahead->wanted.end, false);
-		ahead->wanted = (ol_range){ 0 };
-		(void)pthread_mutex_unlock(&filler->lock);
-		if (ranges.count > 0 && !ol_cancel_fired(filler->options.cancel))
-			(void)fetch->get(
-				fetch->ctx, ranges.list, ranges.count, OL_LAZY_AHEAD, NULL);
-		(void)pthread_mutex_lock(&filler->lock);
-	}
-	(void)pthread_mutex_unlock(&filler->lock);
-	return NULL;
-}
-
-void ol_fill_ahead_init(ol_filler *filler)
-{
-	filler->ahead.bytes =
-		filler->options.ahead_bytes ? filler->options.ahead_bytes : AHEAD_BYTES;
-	(void)pthread_cond_init(&filler->ahead.changed, NULL);
-}
-
-void ol_fill_ahead_done(ol_filler *filler)
-{
-	ol_fill_ahead *ahead = &filler->ahead;
-
-	(void)pthread_mutex_lock(&filler->lock);
-	ahead->stops = true;
-	(void)pthread_cond_signal(&ahead->changed);
-	(void)pthread_mutex_unlock(&filler->lock);
-	if (ahead->runs)
-		(void)pthread_join(ahead->thread, NULL);
-	(void)pthread_cond_destroy(&ahead->changed);
-}
-
-/* Forward: it begins behind what was read last, and not past what was fetched for it. */
-void ol_fill_ahead_note(ol_filler *filler, uint64_t begin, uint64_t end)
-{
-	ol_fill_ahead *ahead = &filler->ahead;
-	const bool any = ahead->last.end > 0;
-
-	if (any && begin >= ahead->last.start && begin <= ahead->last.end + ahead->bytes)
-		ahead->bytes =
-			ahead->bytes * 2 < AHEAD_BYTES_MAX ? ahead->bytes * 2 : AHEAD_BYTES_MAX;
-	else if (any)
-		ahead->bytes =
-			ahead->bytes / 2 > AHEAD_BYTES_MIN ? ahead->bytes / 2 : AHEAD_BYTES_MIN;
-	ahead->last = (ol_range){ begin, end };
-	ahead->wanted = (ol_range){ end, end + ahead->bytes };
-	if (!ahead->runs)
-		ahead->runs = pthread_create(&ahead->thread, NULL, fetch_ahead, filler) == 0;
-	(void)pthread_cond_signal(&ahead->changed);
 }

@@ -6,7 +6,7 @@
  *	lazy_fill.c         who fills what: a caller claims the pieces it needs, or waits
  *	lazy_fill_map.c     which extents, and so which blocks, are there
  *	lazy_fill_piece.c   one piece: read, verify, inflate, verify, write
- *	lazy_fill_fetch.c   ranges of the blob: merged, asked for with patience, and ahead of reads
+ *	lazy_fill_fetch.c   ranges of the blob: merged, asked for with patience
  *
  * A piece:   ABSENT ──claimed──▶ BUSY ──▶ THERE
  *	         ▲                 │
@@ -36,16 +36,6 @@ typedef struct ol_fill_failure {
 	ol_error error;
 } ol_fill_failure;
 
-/* What was read last, and what is to be fetched beside it. */
-typedef struct ol_fill_ahead {
-	uint64_t bytes;  /* how far */
-	ol_range last;   /* of the blob, that somebody read; end 0: nobody */
-	ol_range wanted; /* start < end: to be fetched */
-	bool runs, stops;
-	pthread_t thread;
-	pthread_cond_t changed;
-} ol_fill_ahead;
-
 struct ol_filler {
 	ol_filler_options options;  /* lent things as there */
 	const ol_lazy_table *table; /* lent */
@@ -62,7 +52,6 @@ struct ol_filler {
 	char words[OL_LAZY_WORDS_BYTES]; /* why it is poisoned */
 	bool windows_known;              /* the file of windows was held against its digest */
 	int windows_rc;
-	ol_fill_ahead ahead;
 };
 
 /* lazy_fill_map.c */
@@ -97,7 +86,3 @@ int ol_fill_fetch(ol_filler *filler, const ol_fill_ranges *ranges, ol_lazy_cause
 	uint64_t deadline_ms, ol_error *err);
 /* Says that it is stalled, or goes on. */
 void ol_fill_say(ol_filler *filler, bool stalled, const char *words);
-void ol_fill_ahead_init(ol_filler *filler);
-void ol_fill_ahead_done(ol_filler *filler);
-/* With the lock held: somebody reads what comes from these bytes of the blob. */
-void ol_fill_ahead_note(ol_filler *filler, uint64_t begin, uint64_t end);

@@ -502,6 +502,21 @@ void ol_lazy_table_done(ol_lazy_table *table)
 	*table = (ol_lazy_table){ 0 };
 }
 
+size_t ol_lazy_table_piece(const ol_lazy_table *table, uint64_t offset)
+{
+	size_t low = 0, high = table->piece_count;
+
+	while (low < high) {
+		const size_t middle = low + (high - low) / 2;
+
+		if (table->pieces[middle].end <= offset)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
 size_t ol_lazy_table_find(const ol_lazy_table *table, uint64_t offset)
 {
 	size_t low = 0, high = table->extent_count;

@@ -82,5 +82,7 @@ int ol_lazy_table_write(ol_lazy_table *table, int dir_fd, ol_error *err);
 /* Reads and checks all of it. */
 int ol_lazy_table_load(int dir_fd, ol_lazy_table *out, ol_error *err);
 void ol_lazy_table_done(ol_lazy_table *table); /* and zeroes it */
+/* The first piece that ends after offset of the blob; piece_count if none does. */
+size_t ol_lazy_table_piece(const ol_lazy_table *table, uint64_t offset);
 /* The first extent that ends after offset; extent_count if none does. */
 size_t ol_lazy_table_find(const ol_lazy_table *table, uint64_t offset);

@@ -226,8 +226,6 @@ static int get(void *ctx, const ol_range *ranges, size_t count, ol_lazy_cause ca
 		assert_true(ranges[i].end <= w->table.about.blob_size);
 		assert_true(i == 0 || ranges[i].start > ranges[i - 1].end);
 		bring(w, &ranges[i], cause);
-		if (cause == OL_LAZY_AHEAD && ranges[i].end > w->ahead_end)
-			w->ahead_end = ranges[i].end;
 	}
 	(void)pthread_mutex_unlock(&w->lock);
 	ol_sleep_ms(1);

@@ -21,7 +21,6 @@ typedef struct world {
 	unsigned *reads;      /* owned: of each piece, how often it was read */
 	unsigned gets[OL_LAZY_CAUSES];
 	uint64_t bytes[OL_LAZY_CAUSES];
-	uint64_t ahead_end; /* the furthest byte that was fetched ahead */
 	unsigned silent;    /* so many get()s fail with this */
 	int silent_rc;
 	unsigned lies; /* so many times the piece comes wrong */
