@@ -207,3 +207,26 @@ soci() {
 	[[ "$output" == "right "*" refused 0" ]]
 	orlop umount "$TREE"
 }
+
+@test "a ztoc that takes the gzip header to be short counts where it is" {
+	need_engine fanotify
+	soci implied
+	lazy_mount
+	check true_or_eio "$TREE"
+	[[ "$output" == "right "*" refused 0" ]]
+	lazy_remove
+	lazy_image gzip-named
+	orlop index create -q --min-layer-size 64k --span-size 256k "$REGISTRY/lazy:gzip-named"
+	orlop index push -q "$REGISTRY/lazy:gzip-named" "$REGISTRY/lazy:soci-named"
+	"$TESTS/e2e/harm-index" "$REGISTRY/lazy:soci-named" soci-named-implied ztoc 1 implied
+	IMAGE=$REGISTRY/lazy:soci-named-implied
+	check orlop pull --lazy --no-fill "$IMAGE"
+	[ "$status" -eq 0 ]
+	[[ "$output" == *"is pulled whole: its gzip header is longer"* ]]
+	[[ "$output" == *"2 of 4 layers are lazy"* ]]
+	lazy_remove
+	IMAGE=$REGISTRY/lazy:soci-named
+	lazy_mount
+	check true_or_eio "$TREE"
+	[[ "$output" == "right "*" refused 0" ]]
+}
