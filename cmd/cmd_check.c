@@ -96,6 +96,7 @@ static int check(ol_context *ctx, findings *f, uint64_t *faults, ol_error *err)
 {
 	const ol_verify_options options = { .quick = ol_args_flag(ctx->args, "quick"),
 		.restart = ol_args_flag(ctx->args, "restart"),
+		.say_lazy = true,
 		.found = on_found,
 		.ctx = f };
 	ol_session *session = NULL;

@@ -5,6 +5,7 @@
  *	tar is sound, index is not        the index is written anew from the tar
  *	blob is sound, the rest is not    unpacked from it
  *	neither is                        fetched and unpacked
+ *	a lazy layer is wrong             the same: it is whole then
  */
 #include <fcntl.h>
 #include <string.h>
@@ -15,6 +16,7 @@
 #include "image/session_priv.h"
 #include "snapshot/unpack.h"
 #include "store/draft.h"
+#include "store/lazy.h"
 
 struct layer_mend {
 	ol_mend *mend; /* lent, as are root and descriptor */
@@ -36,7 +38,13 @@ static void look(struct layer_mend *self)
 	self->blob_state = ol_blob_look(store, &self->blob->digest);
 }
 
-/* An index stands on its tar; a tree came from whatever is kept beside it. */
+static bool is_lazy(const struct layer_mend *self)
+{
+	return self->has_row && strcmp(self->row.driver, OL_LAZY_DRIVER) == 0;
+}
+
+/* An index stands on its tar; that of a lazy layer on what is to come; a tree came from whatever is
+ * kept beside it. */
 static bool is_whole(const struct layer_mend *self)
 {
 	const bool is_index = self->has_row && strcmp(self->row.driver, "erofs") == 0;
@@ -44,10 +52,13 @@ static bool is_whole(const struct layer_mend *self)
 	if (!self->has_index || self->tar_state == OL_BLOB_DAMAGED ||
 		self->blob_state == OL_BLOB_DAMAGED)
 		return false;
+	if (is_lazy(self))
+		return true;
 	return self->tar_state == OL_BLOB_SOUND || (!is_index && self->blob_state == OL_BLOB_SOUND);
 }
 
-/* As it was; only where nothing is recorded, as new layers are. */
+/* As it was, but for a lazy one, which becomes what it would have become; only where nothing is
+ * recorded, as new layers are. */
 static int choose_driver(struct layer_mend *self, const ol_driver **out, ol_error *err)
 {
 	const bool had_tar = self->tar_state != OL_BLOB_ABSENT &&
@@ -56,7 +67,7 @@ static int choose_driver(struct layer_mend *self, const ol_driver **out, ol_erro
 	if (!self->has_row)
 		return ol_session_need_driver(self->mend->session, out, err);
 	/* A tree beside a tar: erofs had it, and handed it over. It will again. */
-	*out = ol_driver_named(had_tar ? "erofs" : self->row.driver);
+	*out = ol_driver_named(had_tar || is_lazy(self) ? "erofs" : self->row.driver);
 	return *out ? OL_OK
 		    : ol_fail(err, OL_ECORRUPT, "its driver is \"%s\", which there is none of",
 			      self->row.driver);
@@ -175,7 +186,7 @@ static int make_whole(struct layer_mend *self, char how[300], ol_error *err)
 	const bool blob_wrong = self->blob_state == OL_BLOB_DAMAGED &&
 				!ol_digest_eq(&self->diff_id, &self->blob->digest);
 
-	if (!blob_wrong && self->tar_state == OL_BLOB_SOUND && self->has_row &&
+	if (!blob_wrong && self->tar_state == OL_BLOB_SOUND && self->has_row && !is_lazy(self) &&
 		ol_digest_is_set(&self->row.index_digest)) {
 		(void)snprintf(how, 300, "its index was written anew from its tar");
 		return reindex(self, err);

@@ -4,13 +4,17 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/file.h"
+#include "image/lazy_source_priv.h"
 #include "image/mend_priv.h"
 #include "image/session_priv.h"
 #include "snapshot/decode.h"
+#include "snapshot/lazy_table.h"
+#include "store/lazy.h"
 
 #define PIECE ((size_t)256 << 10)
 
@@ -117,6 +121,75 @@ static int verify_tree(void *ctx, const ol_digest *key, bool is_chain, ol_error 
 	return rc;
 }
 
+static int check_window(int dir_fd, const ol_digest *want, ol_error *err)
+{
+	ol_autofd int fd = openat(dir_fd, OL_LAZY_WINDOW, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	ol_autofree unsigned char *bytes = ol_alloc(PIECE);
+	ol_auto(ol_hasher_free) ol_hasher *hasher = NULL;
+	ol_digest got;
+	ssize_t size;
+
+	if (!ol_digest_is_set(want))
+		return OL_OK;
+	if (fd < 0)
+		return ol_fail_sys(err, OL_LAZY_WINDOW);
+	hasher = ol_hasher_new(want->algorithm);
+	while ((size = read(fd, bytes, PIECE)) != 0) {
+		if (size < 0 && errno != EINTR)
+			return ol_fail_sys(err, OL_LAZY_WINDOW);
+		ol_hasher_update(hasher, bytes, size < 0 ? 0 : (size_t)size);
+	}
+	got = ol_hasher_final(hasher);
+	return ol_digest_check(want, &got, err);
+}
+
+static int check_folder(ol_store *store, const ol_digest *diff_id, int dir_fd, ol_error *err)
+{
+	ol_lazy_table table = { 0 };
+	ol_lazy_source source = { 0 };
+	int rc = ol_lazy_table_load(dir_fd, &table, err);
+
+	if (rc == OL_OK)
+		rc = check_window(dir_fd, &table.about.window, err);
+	ol_lazy_table_done(&table);
+	if (rc < 0)
+		return ol_wrap(err, rc, "the table that says how to fill it");
+	rc = ol_lazy_source_read(store, dir_fd, diff_id, &source, err);
+	ol_lazy_source_done(&source);
+	return rc < 0 ? ol_wrap(err, rc, "what says where it comes from") : OL_OK;
+}
+
+/* What came of its blob is not looked at: it is held against its digests before it is used. */
+static int verify_lazy(void *ctx, const ol_digest *diff_id, ol_error *err)
+{
+	ol_store *store = ((ol_session *)ctx)->store;
+	ol_autofd int dir_fd = -1;
+	int rc = ol_lazy_open(store, diff_id, &dir_fd, err);
+
+	if (rc == OL_OK)
+		rc = check_folder(store, diff_id, dir_fd, err);
+	/* It became whole meanwhile. */
+	return rc < 0 && ol_lazy_is_needed(store, diff_id) ? rc : OL_OK;
+}
+
+static int count_lazy(void *ctx, const ol_layer_info *info, ol_error *err)
+{
+	(void)err;
+	*(size_t *)ctx += !info->is_chain && strcmp(info->driver, OL_LAZY_DRIVER) == 0;
+	return OL_OK;
+}
+
+/* That bytes of a layer are to come is no fault. */
+static void say_lazy(const ol_session *session)
+{
+	size_t count = 0;
+
+	if (ol_layer_each(session->store, count_lazy, &count, NULL) == OL_OK && count > 0)
+		ol_tell_text(&session->options.listener, OL_EVENT_NOTE,
+			"%zu layer%s not whole yet: `orlop ps --lazy` lists them", count,
+			count == 1 ? " is" : "s are");
+}
+
 int ol_verify(
 	ol_session *session, const ol_verify_options *options, uint64_t *faults, ol_error *err)
 {
@@ -125,6 +198,7 @@ int ol_verify(
 		.listener = &session->options.listener,
 		.found = options->found,
 		.verify_tree = verify_tree,
+		.verify_lazy = verify_lazy,
 		.ctx = options->ctx,
 		.verify_ctx = session,
 		.quick = options->quick,
@@ -132,6 +206,8 @@ int ol_verify(
 	};
 	int rc = ol_check(session->store, &check, faults, err);
 
+	if (rc == OL_OK && options->say_lazy)
+		say_lazy(session);
 	if (rc == OL_OK && *faults > 0)
 		return ol_fail(err, OL_ECORRUPT, "%llu thing%s in the store %s wrong",
 			(unsigned long long)*faults, *faults == 1 ? "" : "s",

@@ -8,6 +8,7 @@
 typedef struct ol_verify_options {
 	bool quick;   /* presence and sizes */
 	bool restart; /* all of it, whatever an earlier, interrupted check has done */
+	bool say_lazy; /* tells the listener how many layers are not whole yet */
 	void (*found)(void *ctx, const ol_finding *finding);
 	void *ctx;
 } ol_verify_options;

@@ -38,8 +38,10 @@ typedef struct ol_check_options {
 	 * NULL. OL_EUNAVAILABLE: the blob that it is compared with is damaged, so nothing can be
 	 * said; OL_ENOTFOUND: that is not there. Called from several threads. */
 	int (*verify_tree)(void *ctx, const ol_digest *key, bool is_chain, ol_error *err);
+	/* Checks what a lazy layer has beside its index, or NULL. From several threads as well. */
+	int (*verify_lazy)(void *ctx, const ol_digest *diff_id, ol_error *err);
 	void *ctx;        /* of found */
-	void *verify_ctx; /* of verify_tree */
+	void *verify_ctx; /* of verify_tree and verify_lazy */
 	bool quick;       /* presence and sizes only */
 	bool restart;     /* all of it, whatever an earlier check has done */
 } ol_check_options;

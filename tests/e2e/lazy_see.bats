@@ -85,3 +85,71 @@ lazies() { orlop ps --lazy -q | wc -l; }
 	[ "$status" -eq 0 ]
 	no_lazy_processes
 }
+
+@test "images, history, inspect, df and check of an image that is not whole tell of all of it" {
+	local size
+	orlop pull -q "$REGISTRY/lazy:estargz"
+	size=$(orlop images --json | jq '.[0].Size')
+	orlop rmi "$REGISTRY/lazy:estargz"
+	orlop pull -q --lazy --no-fill "$REGISTRY/lazy:estargz"
+	echo "$size whole, $(orlop images --json | jq '.[0].Size') lazy"
+	# As much as the whole image, but for an eStargz table's padding.
+	[ "$(orlop images --json | jq ".[0].Size | (. - $size) | fabs < 20000")" = true ]
+	[ "$(orlop inspect --format '{{.Size}}' "$REGISTRY/lazy:estargz")" = "$(orlop images --json | jq '.[0].Size')" ]
+	orlop history "$REGISTRY/lazy:estargz"
+	# On disk is what came: indexes, tables, and the ends of blobs.
+	orlop df --json > "$WORK/df"
+	[ "$(jq '.[] | select(.Type == "Layers").OnDisk' "$WORK/df")" -lt 1000000 ]
+	check orlop check
+	[ "$status" -eq 0 ]
+	[[ "$output" == *"3 layers are not whole yet"*"no faults found"* ]]
+	[ "$(orlop check --json 2>/dev/null | jq .count)" = 0 ]
+	orlop gc
+	[ "$(lazies)" -eq 3 ]
+}
+# Each thing beside a lazy layer, one bit of it wrong.
+@test "a damaged lazy layer is found, and made whole" {
+	local damaged
+	"$ORLOP" index create -q --min-layer-size 64k "$REGISTRY/lazy:gzip" >/dev/null
+	"$ORLOP" index push -q "$REGISTRY/lazy:gzip" "$REGISTRY/lazy:indexed" >/dev/null
+	for what in seek window index.erofs; do
+		orlop pull -q --lazy --no-fill "$REGISTRY/lazy:indexed"
+		layer=$(orlop inspect --format '{{index .RootFS.Layers 1}}' "$REGISTRY/lazy:indexed")
+		damaged=$ORLOP_ROOT/lazy/${layer#sha256:}/$what
+		[ -e "$damaged" ] || damaged=$ORLOP_ROOT/layers/${layer#sha256:}/$what
+		"$TESTS/e2e/harm-store" flip "$damaged"
+		check orlop check
+		[ "$status" -eq 1 ]
+		[[ "$output" == *"layer $layer: "* ]]
+		[[ "$output" == *"1 fault found"* ]]
+		check orlop check --repair
+		[ "$status" -eq 0 ]
+		[[ "$output" == *"mended: layer $layer: fetched again"* ]]
+		[ "$(lazies)" -eq 2 ]
+		check orlop run --rm "$REGISTRY/lazy:indexed" sh -c "busybox sha256sum /files/text || sha256sum /files/text"
+		[ "$status" -eq 0 ]
+		[[ "$output" == *"$(tar -xzO -f "$WORK/lazy-gzip/blobs/sha256/$(layer_digest gzip 1 | cut -d: -f2)" files/text | sha256sum | cut -c 1-64)"* ]]
+		orlop check
+		orlop rmi "$REGISTRY/lazy:indexed"
+		orlop gc
+	done
+}
+@test "bytes that were fetched and then damaged are fetched again" {
+	local blob tree
+	orlop pull -q --lazy --no-fill "$REGISTRY/lazy:estargz"
+	tree=$(orlop mount --lazy "$REGISTRY/lazy:estargz")
+	head -c 1000000 "$tree/files/large" > /dev/null
+	orlop umount "$tree"
+	no_lazy_processes
+	blob=$(layer_digest estargz 1)
+	python3 - "$ORLOP_ROOT/ingest/${blob/:/-}/data" <<-'PY'
+	import sys
+	with open(sys.argv[1], "r+b") as file:
+	    for at in range(0, 2000000, 50000):
+	        file.seek(at); byte = file.read(1); file.seek(at); file.write(bytes([byte[0] ^ 4]))
+	PY
+	tree=$(orlop mount --lazy "$REGISTRY/lazy:estargz")
+	[ "$(sha256sum < "$tree/files/large")" = "$(tar -xzO -f "$WORK/lazy-gzip/blobs/sha256/$(layer_digest gzip 1 | cut -d: -f2)" files/large | sha256sum)" ]
+	orlop umount "$tree"
+	orlop check
+}
