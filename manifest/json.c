@@ -85,6 +85,9 @@ int ol_json_parse(ol_view text, ol_json **out, ol_error *err)
 	rc = check_bounds(text, err);
 	if (rc < 0)
 		return rc;
+	/* jansson passes over a NUL behind the value, which no JSON text has. */
+	if (text.size && memchr(text.data, '\0', text.size))
+		return ol_fail(err, OL_EINVAL, "JSON has a NUL in it");
 	/* jansson takes NULL for a mistake of ours; empty text is a mistake of theirs. */
 	value = json_loadb(text.data ? text.data : "", text.size,
 		JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &why);

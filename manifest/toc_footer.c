@@ -117,7 +117,7 @@ static int zstd_footer(
 	if (le64(payload + 24) != TOC_TYPE_CRFS)
 		return ol_fail(err, OL_EUNSUPPORTED, "a table of contents of type %llu",
 			(unsigned long long)le64(payload + 24));
-	if (size > 40) {
+	if (size > 40 && le64(payload + 40) > 0) { /* of no bytes: there is none */
 		place.tar_split = (ol_toc_range){ le64(payload + 32), le64(payload + 40) };
 		place.tar_split_raw_size = le64(payload + 48);
 	}
