@@ -33,7 +33,8 @@ exceptions() {
 
 # same FORMAT ENGINE [kill]: pulls eagerly and lazily, and compares from the first moment to the last.
 same() {
-	local format=$1 engine=$2 whole tree flags
+	local format=$1 engine=$2 whole tree flags every
+	every=$(kill_every) # measured before anything is to be killed
 	read -ra flags <<< "$(exceptions "$format")"
 	need_engine "$engine"
 	lazy_image "$format"
@@ -52,7 +53,7 @@ same() {
 	[ "$(lazy_rows)" -gt 0 ] # it is no eager pull that is tested
 	tree=$(orlop mount --lazy "$LINK/lazy:$format")
 	if [ "${3:-}" = kill ]; then
-		coproc KILLER { exec "$TESTS/lazy-kill" "$ORLOP_RUN" worker "$(kill_every)"; }
+		coproc KILLER { exec "$TESTS/lazy-kill" "$ORLOP_RUN" worker "$every"; }
 	fi
 	check "$TESTS/lazy-reader" "$whole" "$tree" --processes 3 "${flags[@]}"
 	[ "$status" -eq 0 ]
