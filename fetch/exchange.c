@@ -173,6 +173,10 @@ static int failed(struct turn *turn, int rc, ol_error *err)
 
 	if (reply->handed_bytes)
 		return no_reply(turn->host, reply, rc, err);
+	if (turn->at_home && ol_host_doubt(turn->host)) {
+		go_home(turn);
+		return AGAIN;
+	}
 	if (turn->at_home && refused_tls(turn->url, reply) &&
 		ol_host_fall_back(turn->host, reply->outcome == OL_OUTCOME_UNREACHED)) {
 		go_home(turn);
@@ -238,6 +242,10 @@ static int judge(struct turn *turn, ol_error *err)
 	bool again = false;
 	int rc;
 
+	if (turn->at_home && status == 400 && ol_host_doubt(turn->host)) {
+		go_home(turn);
+		return AGAIN;
+	}
 	if (turn->at_home)
 		ol_host_answered(turn->host, turn->url);
 	if (is_redirect(status))

@@ -32,12 +32,20 @@ static ol_host *make(const ol_registry *registry, const char *key, const char *n
 	return host;
 }
 
+/* Where its configuration does not say it. */
+static ol_scheme first_scheme(const ol_registry *registry, ol_host *host, bool plain)
+{
+	host->assumed = !plain && registry->http_first && host->may_be_plain;
+	host->found_http = host->assumed;
+	return plain ? OL_SCHEME_HTTP : host->assumed ? OL_SCHEME_TRY_HTTP : OL_SCHEME_UNKNOWN;
+}
+
 static int make_plain(ol_registry *registry, const char *name, ol_host **out, ol_error *err)
 {
 	ol_host *host = make(registry, name, name);
 
 	host->may_be_plain = host->may_be_plain || registry->plain_http;
-	host->scheme = registry->plain_http ? OL_SCHEME_HTTP : OL_SCHEME_UNKNOWN;
+	host->scheme = first_scheme(registry, host, registry->plain_http);
 	*out = host;
 	return ol_tls_load(&(ol_tls_ask){ .host = name,
 				   .cert_dir = registry->cert_dir,
@@ -55,7 +63,7 @@ static int make_endpoint(ol_registry *registry, const char *key, const ol_endpoi
 	host->may_be_plain = host->may_be_plain || endpoint->may_be_plain || plain;
 	switch (endpoint->transport) {
 	case OL_TRANSPORT_TRY:
-		host->scheme = plain ? OL_SCHEME_HTTP : OL_SCHEME_UNKNOWN;
+		host->scheme = first_scheme(registry, host, plain);
 		break;
 	case OL_TRANSPORT_HTTPS:
 		host->scheme = OL_SCHEME_HTTPS;
@@ -244,6 +252,7 @@ bool ol_host_takes_creds(const ol_host *host)
 void ol_host_answered(ol_host *host, const char *url)
 {
 	pthread_mutex_lock(&host->lock);
+	host->assumed = false;
 	if (host->scheme == OL_SCHEME_UNKNOWN || host->scheme == OL_SCHEME_TRY_HTTP)
 		host->scheme = ol_url_is_https(url) ? OL_SCHEME_HTTPS : OL_SCHEME_HTTP;
 	pthread_mutex_unlock(&host->lock);
@@ -259,10 +268,35 @@ bool ol_host_fall_back(ol_host *host, bool refused)
 	/* Never after TLS was spoken once: that would be somebody in between. */
 	pthread_mutex_lock(&host->lock);
 	may = host->scheme != OL_SCHEME_HTTPS;
-	if (host->scheme == OL_SCHEME_UNKNOWN)
+	if (host->scheme == OL_SCHEME_UNKNOWN) {
 		host->scheme = OL_SCHEME_TRY_HTTP;
+		host->found_http = true;
+	}
 	pthread_mutex_unlock(&host->lock);
 	return may;
+}
+
+bool ol_host_found_http(ol_host *host)
+{
+	bool found;
+
+	pthread_mutex_lock(&host->lock);
+	found = host->found_http && host->scheme == OL_SCHEME_HTTP;
+	pthread_mutex_unlock(&host->lock);
+	return found;
+}
+
+bool ol_host_doubt(ol_host *host)
+{
+	bool doubt;
+
+	pthread_mutex_lock(&host->lock);
+	doubt = host->assumed;
+	host->assumed = false;
+	if (doubt)
+		host->scheme = OL_SCHEME_UNKNOWN;
+	pthread_mutex_unlock(&host->lock);
+	return doubt;
 }
 
 void ol_host_unreached(ol_host *host)

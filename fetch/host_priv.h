@@ -33,6 +33,8 @@ typedef struct ol_host {
 
 	pthread_mutex_t lock; /* guards what follows */
 	ol_scheme scheme;
+	bool found_http;            /* TLS was tried in vain, now or earlier */
+	bool assumed;               /* earlier: nobody has answered yet */
 	uint64_t penalty_until_ms;  /* no request before this (ol_now_ms) */
 	struct ol_access *accesses; /* owned: see access_priv.h */
 	/* Not asked any more while there are others: why. Set once; "" is not so. */
@@ -68,6 +70,11 @@ void ol_host_answered(ol_host *host, const char *url);
 /* Nobody answered https with TLS (refused: nobody was there at all). True when plain HTTP may be
  * tried instead: from now on it will be, until somebody answers by one or the other. */
 bool ol_host_fall_back(ol_host *host, bool refused);
+/* Whether it answered plain HTTP, though it was not said that it does. */
+bool ol_host_found_http(ol_host *host);
+/* No reply came, or a 400, as from servers of TLS that are asked without. True when plain HTTP was
+ * no more than assumed: from now on https is tried. */
+bool ol_host_doubt(ol_host *host);
 /* Nobody answered http: what was tried last proves nothing. */
 void ol_host_unreached(ol_host *host);
 /* No request before until_ms. True when that is news (and worth telling). */

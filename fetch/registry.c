@@ -46,6 +46,7 @@ int ol_registry_new(const ol_registry_options *options, ol_registry **out, ol_er
 	pthread_mutex_init(&registry->lock, NULL);
 	pthread_mutex_init(&registry->route_lock, NULL);
 	registry->plain_http = options->plain_http;
+	registry->http_first = options->http_first;
 	registry->skip_tls_verify = options->skip_tls_verify;
 	registry->cert_dir = ol_strdup(options->cert_dir);
 	registry->creds = ol_strdup(options->creds);
@@ -88,6 +89,17 @@ void ol_registry_free(ol_registry *registry)
 	pthread_mutex_destroy(&registry->route_lock);
 	pthread_mutex_destroy(&registry->lock);
 	free(registry);
+}
+
+bool ol_registry_found_http(ol_registry *registry)
+{
+	bool found = false;
+
+	pthread_mutex_lock(&registry->lock);
+	for (ol_host *host = registry->hosts; host && !found; host = host->next)
+		found = ol_host_found_http(host);
+	pthread_mutex_unlock(&registry->lock);
+	return found;
 }
 
 /* Content-Type without its parameters. */

@@ -30,6 +30,9 @@ typedef struct ol_registry_timing {
 typedef struct ol_registry_options {
 	/* --plain-http: loopback hosts get plain HTTP when TLS is not answered anyway */
 	bool plain_http;
+	/* hosts that may get plain HTTP anyway are asked by it first, and by TLS where that is not
+	 * answered: what ol_registry_found_http said of them before */
+	bool http_first;
 	bool skip_tls_verify; /* --tls-verify=false: also allows falling back to plain HTTP */
 	/* --cert-dir: *.crt CAs, *.cert + *.key client pairs; NULL: the systems' places */
 	const char *cert_dir;
@@ -53,6 +56,8 @@ typedef struct ol_registry_options {
 int ol_registry_new(const ol_registry_options *options, ol_registry **out, ol_error *err);
 /* No call may be under way. Closes the connections and wipes what is secret. */
 void ol_registry_free(ol_registry *registry);
+/* Whether a host answered plain HTTP after TLS was tried in vain. */
+bool ol_registry_found_http(ol_registry *registry);
 OL_DEFINE_AUTO(ol_registry, ol_registry_free)
 
 /* What the tag (or digest) means now: HEAD, or GET where HEAD does not say. OL_ENOTFOUND, OL_EAUTH,

@@ -10,7 +10,7 @@
 
 struct ol_registry {
 	/* fixed once made */
-	bool plain_http, skip_tls_verify;
+	bool plain_http, http_first, skip_tls_verify;
 	/* owned; NULL where not given */
 	char *cert_dir, *creds, *authfile, *hosts_dir, *registries_conf;
 	unsigned retries, connections;

@@ -32,8 +32,8 @@ static char *key_of(const ol_lazy_source *s)
 {
 	const char *texts[] = { s->cert_dir, s->authfile, s->hosts_dir, s->registries_conf,
 		s->creds };
-	char *key = ol_text(
-		"%d %d %d %u", s->plain_http, s->skip_tls_verify, s->retries, stall_seconds(s));
+	char *key = ol_text("%d %d %d %d %u", s->plain_http, s->http_first, s->skip_tls_verify,
+		s->retries, stall_seconds(s));
 
 	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
 		char *longer = texts[i] ? ol_text("%s %zu:%s", key, strlen(texts[i]), texts[i])
@@ -50,6 +50,7 @@ static int make_remote(
 {
 	ol_registry_options options = {
 		.plain_http = source->plain_http,
+		.http_first = source->http_first,
 		.skip_tls_verify = source->skip_tls_verify,
 		.cert_dir = source->cert_dir,
 		.creds = source->creds,

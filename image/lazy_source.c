@@ -95,6 +95,7 @@ static ol_json *describe(const ol_lazy_source *source)
 			ol_json_set_text(json, texts[i].key, text);
 	}
 	ol_json_set_bool(json, "plainHttp", source->plain_http);
+	ol_json_set_bool(json, "httpFirst", source->http_first);
 	ol_json_set_bool(json, "skipTlsVerify", source->skip_tls_verify);
 	ol_json_set_int(json, "retries", source->retries);
 	ol_json_set_bool(json, "noFill", source->no_fill);
@@ -198,6 +199,8 @@ static int get_all(const ol_json *json, ol_lazy_source *out, ol_error *err)
 		rc = get_numbers(json, out, err);
 	if (rc == OL_OK)
 		rc = ol_json_get_bool(json, "plainHttp", &out->plain_http, err);
+	if (rc == OL_OK)
+		rc = ol_json_get_bool(json, "httpFirst", &out->http_first, err);
 	if (rc == OL_OK)
 		rc = ol_json_get_bool(json, "skipTlsVerify", &out->skip_tls_verify, err);
 	if (rc == OL_OK)

@@ -17,6 +17,7 @@ typedef struct ol_lazy_source {
 	uint64_t blob_size;
 	char *media_type; /* owned, as all strings; NULL: not given */
 	bool plain_http, skip_tls_verify;
+	bool http_first; /* ol_registry_found_http */
 	char *cert_dir, *authfile, *hosts_dir, *registries_conf, *creds;
 	int retries; /* -1: the default */
 	bool no_fill;

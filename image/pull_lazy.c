@@ -104,6 +104,7 @@ static int write_source(const struct job *job, int dir_fd, ol_error *err)
 		.blob_size = job->layer->blob->size,
 		.media_type = ol_strdup(job->layer->blob->media_type),
 		.plain_http = o->plain_http,
+		.http_first = ol_registry_found_http(pull->registry),
 		.skip_tls_verify = o->skip_tls_verify,
 		.cert_dir = ol_strdup(o->cert_dir),
 		.authfile = said(o->authfile, "REGISTRY_AUTH_FILE"),

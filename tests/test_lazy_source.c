@@ -10,6 +10,7 @@ static ol_lazy_source example(void)
 	ol_lazy_source source = { .blob_size = 1 << 20,
 		.media_type = ol_strdup("application/vnd.oci.image.layer.v1.tar+gzip"),
 		.plain_http = true,
+		.http_first = true,
 		.skip_tls_verify = true,
 		.cert_dir = ol_strdup("/etc/certs"),
 		.authfile = ol_strdup("relative/auth.json"),
@@ -49,7 +50,7 @@ static void what_is_written_is_read(void **state)
 	CHECK_STR("creds", "ann:s3cret", back.creds);
 	CHECK_STR("engine", "fuse", back.engine);
 	assert_null(back.hosts_dir);
-	assert_true(back.plain_http && back.skip_tls_verify && back.no_fill);
+	assert_true(back.plain_http && back.http_first && back.skip_tls_verify && back.no_fill);
 	CHECK_INT("retries", -1, back.retries);
 	CHECK_INT("rate", 1 << 20, (long long)back.rate_bytes);
 	CHECK_INT("timeout", 30000, (long long)back.timeout_ms);

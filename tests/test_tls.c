@@ -76,13 +76,14 @@ struct tls_case {
 	const char *error, *hint;
 };
 
-static void pull_by(const struct tls_case *c)
+static void pull_by(const struct tls_case *c, bool http_first)
 {
 	const char *extra[8] = { NULL };
 	ol_registry_options options = { .cert_dir = c->cert_dir ? in(c->cert_dir) : NULL,
 		.creds = c->creds,
 		.skip_tls_verify = c->skip,
 		.plain_http = c->plain,
+		.http_first = http_first,
 		.never_retry = true,
 		.timing = fake_timing };
 	ol_registry *registry = NULL;
@@ -189,7 +190,25 @@ static void tls_believes_whom_it_is_told_to(void **state)
 
 	(void)state;
 	OL_EACH (cases, c)
-		pull_by(c);
+		pull_by(c, false);
+}
+
+/* What was found out before saves asking, and binds nobody. */
+static void plain_http_may_be_assumed(void **state)
+{
+	static const struct tls_case cases[] = {
+		{ .label = "plain as before", .scenario = "plain", .rc = OL_OK },
+		{ .label = "TLS now", .scenario = "plain", .cert_dir = "ca", .tls = true },
+		{ .label = "no loopback",
+			.scenario = "plain",
+			.host = "0.0.0.0",
+			.rc = OL_EUNAVAILABLE,
+			.error = "does not answer with TLS" },
+	};
+
+	(void)state;
+	OL_EACH (cases, c)
+		pull_by(c, true);
 }
 
 /* Debian's registry: what a push leaves on its disk, TLS and a user ann with the
@@ -315,6 +334,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_hosts_name_leads_nowhere_else),
 		cmocka_unit_test(tls_believes_whom_it_is_told_to),
+		cmocka_unit_test(plain_http_may_be_assumed),
 		cmocka_unit_test(debians_registry_is_pulled_from),
 	};
 
