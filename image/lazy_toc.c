@@ -20,9 +20,7 @@
 #define GZIP_HEAD_BYTES 10
 #define GZIP_FLAGS      3
 
-#define EXTERNAL_SUFFIX "-esgztoc"
-#define EXTERNAL_LAYER  "containerd.io/snapshot/stargz/layer.digest"
-#define JSON_NAME       "stargz.index.json"
+#define JSON_NAME "stargz.index.json"
 
 static void relax(void *ctx)
 {
@@ -213,52 +211,12 @@ static int spill_dir(const ol_toc_ask *ask)
 	return ol_store_root_fd(ask->pull->incoming.session->store);
 }
 
-/* An image of the name with "-esgztoc" behind its tag holds the tables, one for each layer. */
-static int find_external(const ol_toc_ask *ask, ol_ref *ref, ol_document **document,
-	const ol_descriptor **out, ol_error *err)
-{
-	const ol_digest_text want = ol_digest_format(&ask->blob->digest);
-	ol_auto_buf ol_buf body = OL_BUF(OL_MANIFEST_BYTES_MAX);
-	ol_resolved resolved = { 0 };
-	int rc;
-
-	*ref = ask->pull->ref;
-	ref->digest = (ol_digest){ 0 };
-	if (!*ref->tag || strlen(ref->tag) + strlen(EXTERNAL_SUFFIX) > OL_TAG_MAX)
-		return ol_fail(err, OL_ENOTFOUND,
-			"its table of contents is in an image whose tag is not known");
-	memcpy(ref->tag + strlen(ref->tag), EXTERNAL_SUFFIX, sizeof EXTERNAL_SUFFIX);
-	rc = ol_registry_resolve(ask->pull->registry, ref, &resolved, err);
-	if (rc == OL_OK)
-		rc = ol_registry_get_manifest(
-			ask->pull->registry, ref, &resolved.digest, &body, NULL, err);
-	if (rc == OL_OK)
-		rc = ol_document_parse(ol_buf_view(&body), resolved.media_type, document, err);
-	for (size_t i = 0; rc == OL_OK && i < (*document)->layer_count; i++) {
-		const char *of = ol_descriptor_annotation(&(*document)->layers[i], EXTERNAL_LAYER);
-
-		if (of && strcmp(of, want.text) == 0) {
-			*out = &(*document)->layers[i];
-			return OL_OK;
-		}
-	}
-	return rc < 0 ? rc
-		      : ol_fail(err, OL_ENOTFOUND, "%s has no table of contents for it",
-				ol_ref_format_familiar(ref).text);
-}
-
 static int get_external(const ol_toc_ask *ask, ol_toc_got *got, ol_error *err)
 {
-	ol_auto(ol_document_free) ol_document *document = NULL;
 	ol_auto_buf ol_buf packed = OL_BUF(OL_TOC_BYTES_MAX);
 	ol_source *source;
-	const ol_descriptor *layer = NULL;
-	ol_ref ref;
-	int rc = find_external(ask, &ref, &document, &layer, err);
+	int rc = ol_lazy_external_get(ask->external, ask->pull, &ask->blob->digest, &packed, err);
 
-	if (rc == OL_OK)
-		rc = ol_registry_get_small_blob(
-			ask->pull->registry, &ref, layer, OL_TOC_BYTES_MAX, &packed, err);
 	if (rc < 0)
 		return rc;
 	source = ol_source_of_memory(packed.data, packed.size);

@@ -11,6 +11,7 @@
  */
 #include "base/spill.h"
 #include "image/lazy_blob_priv.h"
+#include "image/lazy_external_priv.h"
 #include "manifest/soci.h"
 #include "manifest/toc_footer.h"
 #include "snapshot/lazy_build.h"
@@ -20,7 +21,8 @@ typedef struct ol_toc_ask {
 	ol_pull_state *pull; /* lent */
 	const ol_descriptor *blob;
 	ol_digest diff_id;
-	const ol_descriptor *ztoc; /* of the image's SOCI index; NULL: none */
+	const ol_descriptor *ztoc;  /* of the image's SOCI index; NULL: none */
+	ol_lazy_external *external; /* lent; only ol_toc_get needs it */
 } ol_toc_ask;
 
 /* How it is bound. */

@@ -46,6 +46,7 @@ struct work {
 	ol_pull_state *pull;
 	struct job *jobs; /* owned; as the planned layers */
 	size_t count;
+	ol_lazy_external external;
 	pthread_mutex_t heavy; /* held for work that takes much memory. Order: before lock */
 	pthread_mutex_t lock;  /* guards what follows */
 	size_t next;
@@ -227,8 +228,8 @@ static bool is_reason(int rc)
 static int try_lazy(struct job *job, ol_error *err)
 {
 	ol_store *store = job->work->pull->incoming.session->store;
-	const ol_toc_ask ask = { job->work->pull, job->layer->blob, job->layer->diff_id,
-		job->ztoc };
+	const ol_toc_ask ask = { job->work->pull, job->layer->blob, job->layer->diff_id, job->ztoc,
+		&job->work->external };
 	ol_toc_choice choice;
 	int rc;
 
@@ -366,7 +367,7 @@ static bool wants_soci(const struct work *work, const ol_incoming_image *image)
 
 	for (size_t i = 0; i < work->count; i++) {
 		const ol_pull_layer *layer = work->jobs[i].layer;
-		const ol_toc_ask ask = { work->pull, layer->blob, layer->diff_id, NULL };
+		const ol_toc_ask ask = { work->pull, layer->blob, layer->diff_id, NULL, NULL };
 		ol_toc_choice choice;
 
 		if (ol_digest_eq(&layer->manifest, &image->manifest) &&
@@ -457,6 +458,7 @@ int ol_pull_lazy(ol_pull_state *pull, ol_error *err)
 	}
 	pthread_mutex_init(&work.lock, NULL);
 	pthread_mutex_init(&work.heavy, NULL);
+	ol_lazy_external_init(&work.external);
 	rc = find_soci(&work, found, err);
 	if (rc == OL_OK) {
 		ol_lazy_profiles_begin(&profiles, pull, found);
@@ -465,6 +467,7 @@ int ol_pull_lazy(ol_pull_state *pull, ol_error *err)
 	}
 	if (rc == OL_OK)
 		say_why(&work);
+	ol_lazy_external_done(&work.external);
 	pthread_mutex_destroy(&work.heavy);
 	pthread_mutex_destroy(&work.lock);
 	for (size_t i = 0; i < images; i++)
