@@ -412,15 +412,30 @@ static void look_for_wish(ol_lazy_job *job)
 	ol_lazy_source_done(&now);
 }
 
+/* The rows of driver "lazy", as a look goes through them. */
+struct rows {
+	ol_lazy_worker *worker;
+	size_t layers;
+	ol_digest *chained; /* owned: DiffIDs of layers that have a lazy chain */
+	size_t chained_count, chained_cap;
+};
+
 static int see_row(void *ctx, const ol_layer_info *info, ol_error *err)
 {
-	ol_lazy_worker *worker = ctx;
+	struct rows *rows = ctx;
+	ol_lazy_worker *worker = rows->worker;
 	ol_lazy_job *job;
 	int64_t created;
 
 	(void)err;
-	if (info->is_chain || strcmp(info->driver, OL_LAZY_DRIVER) != 0)
+	if (strcmp(info->driver, OL_LAZY_DRIVER) != 0)
 		return OL_OK;
+	if (info->is_chain) {
+		OL_GROW(rows->chained, rows->chained_count, rows->chained_cap);
+		rows->chained[rows->chained_count++] = info->diff_id;
+		return OL_OK;
+	}
+	rows->layers++;
 	created = newest_image(worker->session->store, &info->key);
 	pthread_mutex_lock(&worker->lock);
 	job = ol_lazy_job_of(worker, &info->key);
@@ -457,8 +472,20 @@ static void forget(ol_lazy_job *job)
 		ol_lazy_job_end(job, rc == OL_ENOTFOUND);
 }
 
+/* A worker that was killed between an image's last layer and its chains left those lazy. */
+static void finish_images(const struct rows *rows)
+{
+	ol_error error = { 0 };
+
+	for (size_t i = 0; rows->layers == 0 && i < rows->chained_count; i++)
+		if (ol_lazy_whole_images(rows->worker->session, &rows->chained[i], &error) < 0)
+			ol_lazy_log(rows->worker, NULL, "layer %s: its image: %s",
+				ol_digest_short(&rows->chained[i]).text, error.text);
+}
+
 static void look(ol_lazy_worker *worker)
 {
+	struct rows rows = { .worker = worker };
 	ol_store *store = worker->session->store;
 	ol_error error = { 0 };
 	ol_lazy_job *job;
@@ -467,8 +494,11 @@ static void look(ol_lazy_worker *worker)
 	for (job = worker->jobs; job; job = job->next)
 		job->listed = false;
 	pthread_mutex_unlock(&worker->lock);
-	if (ol_layer_each(store, see_row, worker, &error) < 0)
+	if (ol_layer_each(store, see_row, &rows, &error) < 0)
 		ol_lazy_log(worker, NULL, "the store's layers cannot be listed: %s", error.text);
+	else
+		finish_images(&rows);
+	free(rows.chained);
 	/* Jobs are only added, in front. */
 	pthread_mutex_lock(&worker->lock);
 	job = worker->jobs;
