@@ -55,8 +55,7 @@ static uint64_t left_of(const ol_lazy_job *job)
 	return job->source.blob_size - ol_ingest_present(job->ingest);
 }
 
-/* By benefit: what is mounted first, then newer images, then what is done soonest. */
-static bool is_better(const ol_lazy_job *a, const ol_lazy_job *b)
+bool ol_lazy_job_is_better(const ol_lazy_job *a, const ol_lazy_job *b)
 {
 	if (!b)
 		return true;
@@ -121,7 +120,7 @@ static bool next_rest(ol_lazy_worker *worker, uint64_t size, struct slice *slice
 	do {
 		best = NULL;
 		for (ol_lazy_job *job = worker->jobs; job; job = job->next)
-			if (!job->passed && is_better(job, best))
+			if (!job->passed && ol_lazy_job_is_better(job, best))
 				best = job;
 		if (best && take_slice(best, NULL, 0, size, slice)) {
 			slice->cause = OL_LAZY_BACKGROUND;
@@ -360,7 +359,8 @@ void *ol_lazy_background_unpack(void *arg)
 			const uint64_t now = ol_now_ms();
 
 			for (ol_lazy_job *job = worker->jobs; job; job = job->next)
-				if (may_fill(job, now) && !job->unpacking && is_better(job, best))
+				if (may_fill(job, now) && !job->unpacking &&
+					ol_lazy_job_is_better(job, best))
 					best = job;
 			if (best)
 				break;

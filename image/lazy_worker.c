@@ -52,6 +52,7 @@ void ol_lazy_log(ol_lazy_worker *worker, const ol_lazy_job *job, const char *fmt
 	va_list args;
 
 	va_start(args, fmt);
+	/* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): va_start is right above */
 	(void)vsnprintf(text, sizeof text, fmt, args);
 	va_end(args);
 	ol_tell_text(&worker->session->options.listener, OL_EVENT_WARNING, "%.255s%s%s",

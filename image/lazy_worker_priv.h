@@ -188,7 +188,11 @@ int ol_lazy_fetch_taken(
 /* lazy_ahead_fetch.c: arg is the worker */
 void *ol_lazy_ahead_fetch(void *arg); /* a thread that fetches beside readers */
 
-/* lazy_background.c: arg is the worker */
+/* lazy_background.c */
+/* Whether a is to be filled before b (NULL: none), by benefit: what is being unpacked and what is
+ * mounted, then newer images, then what is done soonest. Under the worker's lock; both are open. */
+bool ol_lazy_job_is_better(const ol_lazy_job *a, const ol_lazy_job *b);
+/* arg is the worker */
 void *ol_lazy_background_fetch(void *arg);  /* a thread that fetches slices */
 void *ol_lazy_background_unpack(void *arg); /* a thread that makes layers whole */
 void *ol_lazy_background_look(void *arg);   /* the thread that looks for work */

@@ -80,6 +80,7 @@ static int check_end(z_stream *stream, ol_error *err)
 	while (stream->avail_in > 0 && stream->avail_out > 0)
 		if (inflate(stream, Z_SYNC_FLUSH) != Z_OK)
 			break;
+	stream->next_out = NULL;
 	return stream->avail_out > 0
 		       ? OL_OK
 		       : ol_fail(err, OL_ECORRUPT, "the piece gives more bytes than it should");
