@@ -75,10 +75,15 @@ static int read_ztoc(ol_lazy_maker *maker, const ol_ztoc *ztoc, ol_error *err)
 			(unsigned long long)maker->options->blob_size);
 	maker->table.about.layout = OL_LAZY_TAR;
 	maker->tar_length = ztoc->tar_size;
-	rc = ol_ztoc_entries(ztoc, &(ol_toc_handler){ take_entry, maker }, err);
+	/* First, as all of it is in memory once, and the index is not yet. */
+	rc = keep_windows(maker, err);
+	if (rc == OL_OK && maker->toc->relax)
+		maker->toc->relax(maker->toc->ctx);
+	if (rc == OL_OK)
+		rc = ol_ztoc_entries(ztoc, &(ol_toc_handler){ take_entry, maker }, err);
 	for (size_t i = 0; rc == OL_OK && i < ztoc->span_count; i++)
 		rc = add_span(maker, ztoc, i, err);
-	return rc < 0 ? rc : keep_windows(maker, err);
+	return rc;
 }
 
 int ol_lazy_read_soci(ol_lazy_maker *maker, ol_error *err)
