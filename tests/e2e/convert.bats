@@ -5,7 +5,7 @@ load lib.bash
 setup_file() {
 	scratch_make
 	command -v docker-registry > /dev/null && registry_start
-	mkdir "$WORK/go"
+	mkdir "$REPO/build/go"
 }
 teardown_file() { scratch_remove; }
 setup() {
@@ -21,7 +21,7 @@ in_store() { image_make "$1" && orlop load -q -i "$WORK/$1" -t "localhost/$1" > 
 # A program of tests/go, or a skip.
 go_tool() {
 	local said
-	if ! said=$("$TESTS/go/build" "$WORK/go" "$1" 2>&1); then
+	if ! said=$("$TESTS/go/build" "$REPO/build/go" "$1" 2>&1); then
 		[[ "$said" == *SKIP* ]] && skip "$said"
 		echo "$said"
 		return 1
@@ -48,7 +48,7 @@ tree_of() {
 	local n=0 digest toc diff
 	while read -r digest toc; do
 		diff=$(orlop inspect --format "{{index .RootFS.Layers $n}}" localhost/many:esgz)
-		"$WORK/go/check-estargz" "out/blobs/${digest/:/\/}" "$toc" "$diff"
+		"$REPO/build/go/check-estargz" "out/blobs/${digest/:/\/}" "$toc" "$diff"
 		n=$((n + 1))
 	done < <(layers out containerd.io/snapshot/stargz/toc.digest)
 	[ "$n" -gt 1 ]
@@ -60,15 +60,15 @@ tree_of() {
 	orlop convert --zstd-chunked localhost/many localhost/many:zc
 	[ "$(orlop inspect --format '{{.Id}}' localhost/many)" = "$(orlop inspect --format '{{.Id}}' localhost/many:zc)" ]
 	orlop save --format oci-dir -o out localhost/many:zc
-	(cd "$TESTS/go/storage" && go build -mod=readonly -tags exclude_graphdriver_btrfs -o "$WORK/go/check-zstd-chunked" ./check-zstd-chunked) \
-		> "$WORK/go/log" 2>&1 || {
-		grep -qE 'proxy|dial tcp|lookup .*: |no such host|connection refused|i/o timeout|C compiler' "$WORK/go/log" &&
-			skip "no modules of Go: $(head -n 1 "$WORK/go/log")"
-		cat "$WORK/go/log"
+	(cd "$TESTS/go/storage" && go build -mod=readonly -tags exclude_graphdriver_btrfs -o "$REPO/build/go/check-zstd-chunked" ./check-zstd-chunked) \
+		> "$REPO/build/go/log" 2>&1 || {
+		grep -qE 'proxy|dial tcp|lookup .*: |no such host|connection refused|i/o timeout|C compiler' "$REPO/build/go/log" &&
+			skip "no modules of Go: $(head -n 1 "$REPO/build/go/log")"
+		cat "$REPO/build/go/log"
 		return 1
 	}
 	mkdir out.store
-	check "$WORK/go/check-zstd-chunked" out out.store
+	check "$REPO/build/go/check-zstd-chunked" out out.store
 	umount "$WORK/out.store/root/overlay" 2> /dev/null || true
 	[ "$status" = 0 ]
 	[[ "$output" == *"fetched by ranges"* ]]

@@ -12,9 +12,9 @@ need_engine() {
 	esac
 }
 
-# Programs of tests/go, built once in the build tree that the program is from: sets GO_TOOLS, or skips.
+# Programs of tests/go, built once for all builds of the program: sets GO_TOOLS, or skips.
 need_go() {
-	GO_TOOLS=$(dirname "$ORLOP")/go
+	GO_TOOLS=$REPO/build/go
 	check "$TESTS/go/build" "$GO_TOOLS" "$@"
 	[ "$status" -ne 77 ] || skip "$output"
 	[ "$status" -eq 0 ]
