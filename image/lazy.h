@@ -21,6 +21,9 @@ typedef struct ol_lazy_options {
 	const char *engine;  /* "fanotify", "fuse"; NULL: the best */
 } ol_lazy_options;
 
+/* Before it is known what is lazy: a holder is started while tables of contents are still fetched.
+ * What fails is told by ol_lazy_start, which has to be called all the same. */
+void ol_lazy_start_early(ol_session *session, const char *engine);
 /* Makes sure a holder runs for this session's run dir, if any of these layers is lazy, and tells it
  * to look. Before they are mounted. Warns, through the listener, of what a lost holder left. */
 int ol_lazy_start(ol_session *session, const ol_layer_info *layers, size_t count, ol_error *err);

@@ -199,6 +199,30 @@ static void tell_other_engine(ol_session *session, const char *engine)
 			engine);
 }
 
+/* Connected to a holder, which is started if there is none. */
+static int have_holder(ol_session *session, const char *engine, ol_error *err)
+{
+	int rc = connect_holder(session, NULL);
+
+	if (rc == OL_EUNAVAILABLE) {
+		rc = start_holder(session, engine, err);
+		if (rc == OL_OK)
+			rc = connect_holder(session, err);
+	} else if (rc == OL_OK) {
+		tell_other_engine(session, engine);
+	}
+	return rc;
+}
+
+void ol_lazy_start_early(ol_session *session, const char *engine)
+{
+	if (!wanted(engine))
+		engine = wanted(session->options.lazy_engine);
+	if (!engine)
+		engine = getenv("ORLOP_LAZY_ENGINE");
+	(void)have_holder(session, wanted(engine), NULL);
+}
+
 int ol_lazy_start(ol_session *session, const ol_layer_info *layers, size_t count, ol_error *err)
 {
 	ol_autofree char *engine = NULL;
@@ -212,14 +236,7 @@ int ol_lazy_start(ol_session *session, const ol_layer_info *layers, size_t count
 		return OL_OK;
 	ol_lazy_tell_lost(session);
 	engine = engine_for(session, lazy);
-	rc = connect_holder(session, NULL);
-	if (rc == OL_EUNAVAILABLE) {
-		rc = start_holder(session, engine, err);
-		if (rc == OL_OK)
-			rc = connect_holder(session, err);
-	} else if (rc == OL_OK) {
-		tell_other_engine(session, engine);
-	}
+	rc = have_holder(session, engine, err);
 	if (rc == OL_OK)
 		(void)ol_lazy_wake(session->store);
 	return rc;

@@ -433,6 +433,26 @@ static int look_at_engine(ol_pull_state *pull, char why[256], ol_error *err)
 	return rc;
 }
 
+/* Whether a holder will be wanted: most likely. */
+static bool may_be_lazy(const ol_pull_state *pull)
+{
+	ol_toc_binding binding;
+
+	for (size_t i = 0; i < pull->layer_count; i++)
+		if (pull->layers[i].blob->size > OL_LAZY_BLOB_BYTES_MIN &&
+			ol_toc_binding_of(pull->layers[i].blob, &binding, NULL) == OL_OK)
+			return true;
+	return false;
+}
+
+static void *start_holder(void *arg)
+{
+	const ol_pull_state *pull = arg;
+
+	ol_lazy_start_early(pull->incoming.session, pull->options->lazy->engine);
+	return NULL;
+}
+
 int ol_pull_lazy(ol_pull_state *pull, ol_error *err)
 {
 	const size_t images = pull->incoming.count;
@@ -440,6 +460,8 @@ int ol_pull_lazy(ol_pull_state *pull, ol_error *err)
 	ol_autofree ol_soci_found *found = ol_alloc_array(images + 1, sizeof *found);
 	struct work work = { .pull = pull, .jobs = jobs, .count = pull->layer_count };
 	ol_lazy_profiles profiles;
+	pthread_t holder;
+	bool starts;
 	char why[256];
 	int rc = look_at_engine(pull, why, err);
 
@@ -459,12 +481,15 @@ int ol_pull_lazy(ol_pull_state *pull, ol_error *err)
 	pthread_mutex_init(&work.lock, NULL);
 	pthread_mutex_init(&work.heavy, NULL);
 	ol_lazy_external_init(&work.external);
+	starts = may_be_lazy(pull) && pthread_create(&holder, NULL, start_holder, pull) == 0;
 	rc = find_soci(&work, found, err);
 	if (rc == OL_OK) {
 		ol_lazy_profiles_begin(&profiles, pull, found);
 		rc = run_all(&work, err);
 		ol_lazy_profiles_end(&profiles);
 	}
+	if (starts)
+		(void)pthread_join(holder, NULL);
 	if (rc == OL_OK)
 		say_why(&work);
 	ol_lazy_external_done(&work.external);
