@@ -15,8 +15,8 @@
 /* In a file that does not end. */
 #define FILE_BYTES_MAX ((uint64_t)64 << 20)
 /* What nobody reads after all is bounded by what somebody read. */
-#define SPENT_BYTES_MIN ((uint64_t)4 << 20)
-#define SPENT_PART      2
+#define SPENT_BYTES_MIN ((uint64_t)16 << 20)
+#define SPENT_PART      4
 
 static uint64_t end_of(const ol_lazy_extent *extent)
 {
