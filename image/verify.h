@@ -6,8 +6,8 @@
 /* check: every blob, layer, index, tree, row. OL_ECORRUPT when there were faults; each was told to
  * found. */
 typedef struct ol_verify_options {
-	bool quick;   /* presence and sizes */
-	bool restart; /* all of it, whatever an earlier, interrupted check has done */
+	bool quick;    /* presence and sizes */
+	bool restart;  /* all of it, whatever an earlier, interrupted check has done */
 	bool say_lazy; /* tells the listener how many layers are not whole yet */
 	void (*found)(void *ctx, const ol_finding *finding);
 	void *ctx;

@@ -21,7 +21,7 @@ typedef struct world {
 	unsigned *reads;      /* owned: of each piece, how often it was read */
 	unsigned gets[OL_LAZY_CAUSES];
 	uint64_t bytes[OL_LAZY_CAUSES];
-	unsigned silent;    /* so many get()s fail with this */
+	unsigned silent; /* so many get()s fail with this */
 	int silent_rc;
 	unsigned lies; /* so many times the piece comes wrong */
 	uint32_t lie;  /* which one */
