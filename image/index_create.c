@@ -13,7 +13,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
-#include "base/file.h"
+#include "base/hashed_file.h"
 #include "image/index_priv.h"
 #include "snapshot/ztoc_make.h"
 #include "store/attached.h"
@@ -71,29 +71,7 @@ static void on_progress(void *ctx, uint64_t bytes)
 	tell(job, OL_LAYER_FETCHING, bytes);
 }
 
-/* A file that is hashed as it is written. */
-struct file_sink {
-	ol_sink sink;
-	int fd;
-	ol_hasher *hasher; /* owned */
-	uint64_t size;
-};
-
-static int file_write(ol_sink *sink, const void *data, size_t size, ol_error *err)
-{
-	struct file_sink *file = (struct file_sink *)sink;
-
-	ol_hasher_update(file->hasher, data, size);
-	file->size += size;
-	return ol_write_all(file->fd, data, size, err);
-}
-
-static void file_close(ol_sink *sink)
-{
-	(void)sink;
-}
-
-static int make_into(struct job *job, ol_reader *reader, struct file_sink *file, ol_error *err)
+static int make_into(struct job *job, ol_reader *reader, ol_hashed_file *file, ol_error *err)
 {
 	const struct work *work = job->work;
 	const ol_ztoc_make_options options = {
@@ -113,7 +91,7 @@ static int make_into(struct job *job, ol_reader *reader, struct file_sink *file,
 	return ol_ztoc_make(reader, &options, &file->sink, err);
 }
 
-static int make_file(struct job *job, const char *name, struct file_sink *file, ol_error *err)
+static int make_file(struct job *job, const char *name, ol_hashed_file *file, ol_error *err)
 {
 	struct work *work = job->work;
 	ol_reader *reader = NULL;
@@ -122,19 +100,19 @@ static int make_file(struct job *job, const char *name, struct file_sink *file, 
 
 	if (rc < 0)
 		return rc;
-	file->fd = openat(
-		ol_draft_dir_fd(work->draft), name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	rc = file->fd < 0 ? ol_fail_sys(err, "%s", name) : make_into(job, reader, file, err);
+	rc = ol_hashed_file_open(ol_draft_dir_fd(work->draft), name, file, err);
+	if (rc == OL_OK)
+		rc = make_into(job, reader, file, err);
 	ol_reader_close(reader);
 	return rc;
 }
 
-static int keep_file(struct job *job, const char *name, struct file_sink *file, ol_error *err)
+static int keep_file(struct job *job, const char *name, ol_hashed_file *file, ol_error *err)
 {
 	struct work *work = job->work;
 	int rc;
 
-	job->layer->ztoc = ol_hasher_final(file->hasher);
+	job->layer->ztoc = ol_hashed_file_digest(file);
 	job->layer->ztoc_size = file->size;
 	rc = ol_lease_add(work->lease, &job->layer->ztoc, err);
 	if (rc == OL_OK)
@@ -145,8 +123,7 @@ static int keep_file(struct job *job, const char *name, struct file_sink *file, 
 
 static int make_ztoc(struct job *job, ol_error *err)
 {
-	static const ol_sink_ops ops = { file_write, file_close };
-	struct file_sink file = { .sink = { &ops }, .fd = -1, .hasher = ol_hasher_new(OL_SHA256) };
+	ol_hashed_file file = { .hasher = NULL };
 	char name[32];
 	int rc;
 
@@ -154,9 +131,7 @@ static int make_ztoc(struct job *job, ol_error *err)
 	rc = make_file(job, name, &file, err);
 	if (rc == OL_OK)
 		rc = keep_file(job, name, &file, err);
-	if (file.fd >= 0)
-		(void)close(file.fd);
-	ol_hasher_free(file.hasher);
+	ol_hashed_file_done(&file);
 	return rc;
 }
 

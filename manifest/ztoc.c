@@ -8,32 +8,11 @@
 #include "base/limits.h"
 #include "manifest/flatbuffer_priv.h"
 #include "manifest/toc_priv.h"
+#include "manifest/ztoc_priv.h"
 
 #define WINDOW_BYTES     32768
 #define CHECKPOINT_BYTES (8 + 8 + 1 + WINDOW_BYTES)
-#define ZINFO_HEAD_BYTES 12
 #define GZIP_HEAD_BYTES  10 /* what version 1 takes every gzip header to have */
-
-enum { ZTOC_VERSION, ZTOC_TOOL, ZTOC_BLOB_SIZE, ZTOC_TAR_SIZE, ZTOC_TOC, ZTOC_COMPRESSION };
-enum { COMPRESSION_ALGORITHM, COMPRESSION_MAX_SPAN, COMPRESSION_DIGESTS, COMPRESSION_CHECKPOINTS };
-enum { ALGORITHM_GZIP = 1, ALGORITHM_NONE = 2 };
-enum { TAR_ZINFO_VERSION, TAR_ZINFO_SPAN_BYTES, TAR_ZINFO_SIZE };
-enum {
-	FILE_NAME,
-	FILE_TYPE,
-	FILE_OFFSET,
-	FILE_SIZE,
-	FILE_LINK,
-	FILE_MODE,
-	FILE_UID,
-	FILE_GID,
-	FILE_UNAME,
-	FILE_GNAME,
-	FILE_TIME,
-	FILE_MAJOR,
-	FILE_MINOR,
-	FILE_XATTRS,
-};
 
 static int corrupt(const char *why, ol_error *err)
 {
@@ -108,13 +87,14 @@ static int read_gzip(ol_ztoc *ztoc, ol_view zinfo, ol_error *err)
 {
 	uint64_t count;
 
-	if (zinfo.size < ZINFO_HEAD_BYTES)
+	if (zinfo.size < OL_ZINFO_HEAD_BYTES)
 		return corrupt("its checkpoints are cut short", err);
 	count = le(zinfo.data, 4);
 	ztoc->span_bytes = le(zinfo.data + 4, 8);
 	if (count != ztoc->span_count)
 		return corrupt("it has another number of checkpoints than of spans", err);
-	ztoc->zinfo = (ol_view){ zinfo.data + ZINFO_HEAD_BYTES, zinfo.size - ZINFO_HEAD_BYTES };
+	ztoc->zinfo =
+		(ol_view){ zinfo.data + OL_ZINFO_HEAD_BYTES, zinfo.size - OL_ZINFO_HEAD_BYTES };
 	ztoc->first_implied = ztoc->zinfo.size == (count - 1) * CHECKPOINT_BYTES;
 	if (!ztoc->first_implied && ztoc->zinfo.size != count * CHECKPOINT_BYTES)
 		return corrupt("its checkpoints have no length that they can have", err);

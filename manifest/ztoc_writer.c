@@ -14,31 +14,9 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "manifest/flatbuffer_writer_priv.h"
+#include "manifest/ztoc_priv.h"
 
-#define ZINFO_HEAD_BYTES  12 /* i32 checkpoints, i64 span size */
 #define TAR_ZINFO_CURRENT 2
-
-/* ztoc.fbs: fields by their numbers. */
-enum { ZTOC_VERSION, ZTOC_TOOL, ZTOC_BLOB_SIZE, ZTOC_TAR_SIZE, ZTOC_TOC, ZTOC_COMPRESSION };
-enum { COMPRESSION_ALGORITHM, COMPRESSION_MAX_SPAN, COMPRESSION_DIGESTS, COMPRESSION_CHECKPOINTS };
-enum { ALGORITHM_GZIP = 1, ALGORITHM_NONE = 2 };
-enum { TAR_ZINFO_VERSION, TAR_ZINFO_SPAN_BYTES, TAR_ZINFO_SIZE };
-enum {
-	FILE_NAME,
-	FILE_TYPE,
-	FILE_OFFSET,
-	FILE_SIZE,
-	FILE_LINK,
-	FILE_MODE,
-	FILE_UID,
-	FILE_GID,
-	FILE_UNAME,
-	FILE_GNAME,
-	FILE_TIME,
-	FILE_MAJOR,
-	FILE_MINOR,
-	FILE_XATTRS,
-};
 
 struct record {
 	ol_view key, value;
@@ -328,9 +306,9 @@ static int copy_checkpoints(ol_reader *reader, uint64_t want, ol_sink *sink, ol_
 static int write_tail(const ol_ztoc_facts *facts, ol_sink *sink, ol_error *err)
 {
 	const uint64_t records = (uint64_t)facts->span_count * OL_ZTOC_CHECKPOINT_BYTES;
-	const uint64_t size = ZINFO_HEAD_BYTES + records;
+	const uint64_t size = OL_ZINFO_HEAD_BYTES + records;
 	const unsigned char zeros[8] = { 0 };
-	unsigned char head[4 + ZINFO_HEAD_BYTES];
+	unsigned char head[4 + OL_ZINFO_HEAD_BYTES];
 	int rc;
 
 	put_le(head, size, 4);

@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
-#include "base/file.h"
+#include "base/hashed_file.h"
 #include "base/temp.h"
 #include "base/trace.h"
 #include "manifest/ztoc_writer.h"
@@ -195,30 +195,8 @@ void ol_unpack_index_push(ol_unpack_index *index, const void *data, size_t size)
 		give_up(index, why.text);
 }
 
-/* A file that is hashed as it is written. */
-struct file_sink {
-	ol_sink sink;
-	int fd;
-	ol_hasher *hasher; /* owned */
-	uint64_t size;
-};
-
-static int file_write(ol_sink *sink, const void *data, size_t size, ol_error *err)
-{
-	struct file_sink *file = (struct file_sink *)sink;
-
-	ol_hasher_update(file->hasher, data, size);
-	file->size += size;
-	return ol_write_all(file->fd, data, size, err);
-}
-
-static void file_close(ol_sink *sink)
-{
-	(void)sink;
-}
-
 static int write_ztoc(ol_unpack_index *index, const ol_unpacked *unpacked,
-	const ol_gzip_spans *spans, struct file_sink *file, ol_error *err)
+	const ol_gzip_spans *spans, ol_hashed_file *file, ol_error *err)
 {
 	ol_auto(ol_reader_close) ol_reader *checkpoints = NULL;
 	ol_ztoc_facts facts = {
@@ -241,8 +219,7 @@ static int write_ztoc(ol_unpack_index *index, const ol_unpacked *unpacked,
 
 void ol_unpack_index_finish(ol_unpack_index *index, ol_unpacked *out)
 {
-	static const ol_sink_ops ops = { file_write, file_close };
-	struct file_sink file = { .sink = { &ops } };
+	ol_hashed_file file = { .hasher = NULL };
 	ol_gzip_spans spans;
 	ol_error why = { 0 };
 	int rc;
@@ -258,18 +235,14 @@ void ol_unpack_index_finish(ol_unpack_index *index, ol_unpacked *out)
 		give_up(index, why.text);
 		return;
 	}
-	file.hasher = ol_hasher_new(OL_SHA256);
-	file.fd = openat(index->options->builder.dir_fd, OL_UNPACK_ZTOC,
-		O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-	rc = file.fd < 0 ? ol_fail_sys(&why, "%s", OL_UNPACK_ZTOC)
-			 : write_ztoc(index, out, &spans, &file, &why);
-	if (file.fd >= 0)
-		(void)close(file.fd);
+	rc = ol_hashed_file_open(index->options->builder.dir_fd, OL_UNPACK_ZTOC, &file, &why);
+	if (rc == OL_OK)
+		rc = write_ztoc(index, out, &spans, &file, &why);
 	if (rc == OL_OK) {
-		out->ztoc = ol_hasher_final(file.hasher);
+		out->ztoc = ol_hashed_file_digest(&file);
 		out->ztoc_size = file.size;
 	} else {
 		give_up(index, why.text);
 	}
-	ol_hasher_free(file.hasher);
+	ol_hashed_file_done(&file);
 }
