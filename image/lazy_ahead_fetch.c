@@ -2,6 +2,7 @@
  * The threads that fetch beside readers (image/lazy_ahead_priv.h), and inflate what has come, so
  * that the next read finds it in the payload and the holder answers it by itself.
  */
+#include <assert.h>
 #include <time.h>
 
 #include "base/clock.h"
@@ -105,12 +106,12 @@ void *ol_lazy_ahead_fetch(void *arg)
 	struct slice slice = { .count = 0 };
 
 	while (next_slice(worker, &slice)) {
-		const int rc = ol_lazy_fetch_taken(
-			slice.job, slice.mine, slice.count, OL_LAZY_AHEAD, NULL);
+		ol_lazy_job *job = slice.job;
 
-		if (rc == OL_OK)
+		assert(job);
+		if (ol_lazy_fetch_taken(job, slice.mine, slice.count, OL_LAZY_AHEAD, NULL) == OL_OK)
 			inflate(&slice);
-		pthread_rwlock_unlock(&slice.job->serving);
+		pthread_rwlock_unlock(&job->serving);
 	}
 	return NULL;
 }

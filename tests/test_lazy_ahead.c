@@ -140,7 +140,8 @@ static void what_is_in_no_file_leaves_no_note(void **state)
 	int blob;
 
 	(void)state;
-	ol_ahead_add(&ahead, &blob, &table, PIECES * 4 * MIB, PIECES * 4 * MIB + 4096, 1000);
+	ol_ahead_add(&ahead, &blob, &table, (uint64_t)PIECES * 4 * MIB,
+		(uint64_t)PIECES * 4 * MIB + 4096, 1000);
 	ol_ahead_add(&ahead, &blob, &table, extents[20].offset + extents[20].size,
 		extents[21].offset, 1000);
 	assert_null(ahead.notes[0].of);
