@@ -45,12 +45,17 @@ bytes_of_start() {
 	lazy_remove
 	link_start --rtt 20 --rate 1000000
 	orlop pull -q --lazy --lazy-rate 200k "$LINK/lazy:$1" > /dev/null
-	for _ in $(seq 50); do # what starts need comes first
-		[ "$(orlop ps --lazy --json | jq 'map(.Bytes.prefetch) | add')" -lt "${2:-0}" ] || break
+	local now last=-1 same=0
+	for _ in $(seq 150); do # what starts need comes first: until there is so much of it, and no more comes
+		now=$(orlop ps --lazy --json | jq 'map(.Bytes.prefetch) | add // 0')
+		[ "$now" = "$last" ] && same=$((same + 1)) || same=0
+		last=$now
+		[ "$now" -lt "${2:-0}" ] || [ "$same" -lt $((${2:-0} > 0 ? 3 : 0)) ] || break
 		sleep 0.1
 	done
 	start "$LINK/lazy:$1" > "$WORK/said"
-	orlop ps --lazy --json | jq -r '"\(map(.Bytes.demand) | add) \(map(.Bytes.prefetch) | add)"'
+	# (layers that have become whole meanwhile are not listed)
+	echo "$(orlop ps --lazy --json | jq 'map(.Bytes.demand) | add // 0') ${last:-0}"
 	lazy_remove
 }
 
