@@ -37,7 +37,7 @@ struct job {
 	ol_pull_layer *layer;
 	const ol_descriptor *ztoc; /* or NULL */
 	unsigned index;
-	enum { TODO, LAZY, THERE, WHOLE, SMALL, UNBOUND } outcome;
+	enum { PENDING, LAZY, THERE, WHOLE, SMALL, UNBOUND } outcome;
 	bool harmful;  /* what the table says is wrong */
 	char why[256]; /* WHOLE, SMALL, UNBOUND: why it cannot be lazy */
 };
@@ -266,7 +266,7 @@ static int take(struct job *job, ol_error *err)
 		rc = try_lazy(job, &why);
 	if (rc == OL_OK)
 		return OL_OK;
-	if (!is_reason(rc) || job->outcome == TODO) {
+	if (!is_reason(rc) || job->outcome == PENDING) {
 		if (err)
 			*err = why;
 		return rc;
