@@ -166,8 +166,9 @@ static bool is_over(ol_lazy_worker *worker)
 	return over;
 }
 
-/* Who waited for the opening goes on, or learns that there is none. */
-static void unpark(ol_lazy_job *job, int rc, const ol_error *err)
+/* Who waited for the opening goes on, or learns that there is none. False: another payload was
+ * given meanwhile, which is to be attached first: who waits may be its reader. */
+static bool unpark(ol_lazy_job *job, int rc, const ol_error *err)
 {
 	ol_lazy_worker *worker = job->worker;
 	const bool good = rc == OL_OK || rc == OL_EEXISTS;
@@ -175,6 +176,10 @@ static void unpark(ol_lazy_job *job, int rc, const ol_error *err)
 	ol_lazy_ask *ask;
 
 	pthread_mutex_lock(&worker->lock);
+	if (good && job->new_payload_fd >= 0 && !worker->over) {
+		pthread_mutex_unlock(&worker->lock);
+		return false;
+	}
 	job->is = rc == OL_OK ? OL_JOB_OPEN : good ? OL_JOB_WHOLE : OL_JOB_CLOSED;
 	if (good) {
 		job->open_failures = 0;
@@ -193,6 +198,7 @@ static void unpark(ol_lazy_job *job, int rc, const ol_error *err)
 	pthread_mutex_unlock(&worker->lock);
 	while ((ask = ol_lazy_asks_pop(&refused)))
 		answer(ask, rc, err);
+	return true;
 }
 
 /* Before the first read comes: the way to the registry, its token, a connection. The bytes are of
@@ -214,22 +220,21 @@ static void *open_job(void *arg)
 	ol_lazy_job *job = arg;
 	ol_lazy_worker *worker = job->worker;
 	ol_error error = { 0 };
-	int rc = ol_lazy_job_open(job, &error);
+	int rc;
 
-	if (rc == OL_EEXISTS && job->payload_fd >= 0) {
-		const int done = ol_lazy_complete_payload(job, &error);
+	do {
+		rc = ol_lazy_job_open(job, &error);
+		if (rc == OL_EEXISTS && job->payload_fd >= 0) {
+			const int done = ol_lazy_complete_payload(job, &error);
 
-		rc = done < 0 ? done : rc;
-	}
-	if (rc < 0 && rc != OL_EEXISTS && rc != OL_ECANCELED && job->open_failures == 0)
-		ol_lazy_log(worker, job, "cannot be filled: %s", error.text);
-	unpark(job, rc, &error);
+			rc = done < 0 ? done : rc;
+		}
+		if (rc < 0 && rc != OL_EEXISTS && rc != OL_ECANCELED && job->open_failures == 0)
+			ol_lazy_log(worker, job, "cannot be filled: %s", error.text);
+	} while (!unpark(job, rc, &error));
 	if (rc == OL_OK)
 		warm_up(job);
 	pthread_mutex_lock(&worker->lock);
-	/* Another payload was given meanwhile. */
-	if (job->new_payload_fd >= 0 && !worker->over)
-		ol_lazy_job_start(job);
 	worker->opening--;
 	pthread_cond_broadcast(&worker->changed);
 	pthread_mutex_unlock(&worker->lock);
