@@ -70,7 +70,9 @@ static bool next_slice(ol_lazy_worker *worker, struct slice *out)
 	while (!worker->over) {
 		const uint64_t now_ms = ol_now_ms();
 
-		if (ol_ahead_may(&worker->ahead, flying(worker), now_ms) && pick(worker, out)) {
+		/* What a start is known to need is no guess, and goes before. */
+		if (!ol_lazy_wants_prefetch(worker) &&
+			ol_ahead_may(&worker->ahead, flying(worker), now_ms) && pick(worker, out)) {
 			for (size_t i = 0; i < out->count; i++)
 				worker->ahead.spent += out->mine[i].end - out->mine[i].start;
 			break;
@@ -88,6 +90,10 @@ static void inflate(const struct slice *slice)
 	ol_lazy_job *job = slice->job;
 	const ol_lazy_table *table = &job->table;
 
+	/* What the holder finds in the payload it does not ask for, and nobody would write it down.
+	 */
+	if (ol_lazy_is_recorded(job))
+		return;
 	for (size_t i = 0; i < slice->count; i++) {
 		const ol_range *mine = &slice->mine[i];
 

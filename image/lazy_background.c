@@ -99,10 +99,17 @@ static bool next_prefetch(ol_lazy_worker *worker, uint64_t size, struct slice *s
 	for (ol_lazy_job *job = worker->jobs; job; job = job->next) {
 		if (job->checked || !may_fill(job, now))
 			continue;
-		if (job->wanted_count > 0 &&
-			take_slice(job, job->wanted, job->wanted_count, size, slice)) {
-			slice->cause = OL_LAZY_PREFETCH;
-			return true;
+		while (job->wanted_at < job->wanted_count) {
+			ol_range next[RANGES_MAX];
+			size_t used;
+			const size_t count =
+				ol_lazy_prefetch_next(job, size, next, RANGES_MAX, &used);
+
+			if (take_slice(job, next, count, size, slice)) {
+				slice->cause = OL_LAZY_PREFETCH;
+				return true;
+			}
+			job->wanted_at += used;
 		}
 		/* All of it is there or under way; what fails comes with the rest. */
 		job->checked = true;
@@ -132,7 +139,7 @@ static bool next_rest(ol_lazy_worker *worker, uint64_t size, struct slice *slice
 	return false;
 }
 
-static bool wants_prefetch(const ol_lazy_worker *worker)
+bool ol_lazy_wants_prefetch(const ol_lazy_worker *worker)
 {
 	const uint64_t now = ol_now_ms();
 
@@ -160,7 +167,7 @@ static bool next_slice(ol_lazy_worker *worker, struct slice *slice)
 
 	pthread_mutex_lock(&worker->lock);
 	while (!found && !worker->over) {
-		const bool urgent = wants_prefetch(worker);
+		const bool urgent = ol_lazy_wants_prefetch(worker);
 		const ol_lazy_gate before = worker->gate;
 		uint64_t ms = LOOK_MS, size;
 

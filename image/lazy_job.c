@@ -285,7 +285,7 @@ void ol_lazy_job_close(ol_lazy_job *job, bool drop)
 		ol_ingest_close(ingest);
 	free(job->wanted);
 	job->wanted = NULL;
-	job->wanted_count = 0;
+	job->wanted_count = job->wanted_at = 0;
 	ol_lazy_table_done(&job->table);
 	ol_lazy_source_done(&job->source);
 	close_fd(&job->dir_fd);

@@ -24,28 +24,51 @@ static int read_profile(ol_lazy_job *job, ol_profile *out, ol_error *err)
 	return rc < 0 ? rc : ol_profile_parse(ol_buf_view(&json), out, err);
 }
 
-/* Sorted, apart, and within the blob: a profile may come from a registry. */
-static size_t tidy(ol_range *ranges, size_t count, uint64_t size)
+/* Sorted and apart. */
+static size_t tidy(ol_range *ranges, size_t count)
 {
 	size_t kept = 0;
 
 	if (count)
 		qsort(ranges, count, sizeof *ranges, by_start);
 	for (size_t i = 0; i < count; i++) {
-		ol_range range = ranges[i];
-
-		if (range.end > size)
-			range.end = size;
-		if (range.start >= range.end)
-			continue;
-		if (kept && range.start <= ranges[kept - 1].end) {
-			if (range.end > ranges[kept - 1].end)
-				ranges[kept - 1].end = range.end;
+		if (kept && ranges[i].start <= ranges[kept - 1].end) {
+			if (ranges[i].end > ranges[kept - 1].end)
+				ranges[kept - 1].end = ranges[i].end;
 			continue;
 		}
-		ranges[kept++] = range;
+		ranges[kept++] = ranges[i];
 	}
 	return kept;
+}
+
+/* Within the blob, for a profile may come from a registry; in its order. */
+static size_t clip(ol_range *ranges, size_t count, uint64_t size)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		ranges[kept] = ranges[i];
+		if (ranges[kept].end > size)
+			ranges[kept].end = size;
+		kept += ranges[kept].start < ranges[kept].end;
+	}
+	return kept;
+}
+
+size_t ol_lazy_prefetch_next(
+	const ol_lazy_job *job, uint64_t size, ol_range *out, size_t cap, size_t *used)
+{
+	uint64_t bytes = 0;
+	size_t count = 0;
+
+	while (count < cap && job->wanted_at + count < job->wanted_count && bytes < size) {
+		out[count] = job->wanted[job->wanted_at + count];
+		bytes += out[count].end - out[count].start;
+		count++;
+	}
+	*used = count;
+	return tidy(out, count);
 }
 
 size_t ol_lazy_prefetch_ranges(ol_lazy_job *job, ol_range **out)
@@ -66,7 +89,7 @@ size_t ol_lazy_prefetch_ranges(ol_lazy_job *job, ol_range **out)
 			ranges[count++] =
 				(ol_range){ profile.ranges[i].start, profile.ranges[i].end };
 	ol_profile_done(&profile);
-	count = tidy(ranges, count, job->source.blob_size);
+	count = clip(ranges, count, job->source.blob_size);
 	*out = ranges;
 	return count;
 }

@@ -76,6 +76,13 @@ static bool is_recorded(ol_lazy_job *job, const char *path, uint64_t now)
 	return recorded;
 }
 
+bool ol_lazy_is_recorded(ol_lazy_job *job)
+{
+	ol_autofree char *path = path_of(&job->diff_id);
+
+	return is_recorded(job, path, ol_now_ms());
+}
+
 void ol_lazy_record_ask(ol_lazy_job *job, uint64_t start, uint64_t end)
 {
 	const ol_lazy_table *table = &job->table;

@@ -74,9 +74,9 @@ struct ol_lazy_job {
 	ol_ingest *ingest;               /* owned; held (flock) while it is set */
 	ol_source *blob;                 /* owned */
 	ol_flight *flight;               /* owned */
-	ol_range *wanted;                /* owned; what is worth fetching first, sorted, apart */
-	size_t wanted_count;
-	ol_cancel *stop; /* owned; ends fills, e.g. when the row is gone */
+	ol_range *wanted;                /* owned; what is worth fetching first, in that order */
+	size_t wanted_count, wanted_at;  /* those before are there, or under way */
+	ol_cancel *stop;                 /* owned; ends fills, e.g. when the row is gone */
 
 	/* Fills read-lock it; attaching a payload, settling it and letting it go write-lock. Guards
 	 * what follows. */
@@ -196,15 +196,22 @@ bool ol_lazy_job_is_better(const ol_lazy_job *a, const ol_lazy_job *b);
 void *ol_lazy_background_fetch(void *arg);  /* a thread that fetches slices */
 void *ol_lazy_background_unpack(void *arg); /* a thread that makes layers whole */
 void *ol_lazy_background_look(void *arg);   /* the thread that looks for work */
+/* Is there something left that starts need? With the worker's lock held. */
+bool ol_lazy_wants_prefetch(const ol_lazy_worker *worker);
 
 /* lazy_prefetch.c */
 /* What is worth fetching before the rest: the landmark and the recorded profile. *out is the
- * caller's; sorted, apart. */
+ * caller's; within the blob, in the order in which a start asked for them. */
 size_t ol_lazy_prefetch_ranges(ol_lazy_job *job, ol_range **out);
+/* Those from job->wanted_at on, as many as make up size bytes, at most cap; *used: of how many.
+ * They come out sorted and apart. */
+size_t ol_lazy_prefetch_next(
+	const ol_lazy_job *job, uint64_t size, ol_range *out, size_t cap, size_t *used);
 
 /* lazy_record.c */
 /* Writes down what a read needs of the blob, if its start is being recorded. */
 void ol_lazy_record_ask(ol_lazy_job *job, uint64_t start, uint64_t end);
+bool ol_lazy_is_recorded(ol_lazy_job *job);
 
 /* lazy_complete.c */
 /* What was unpacked in the ingest's folder becomes the layer; a payload that is mounted gets what
