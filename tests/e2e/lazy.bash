@@ -12,6 +12,34 @@ need_engine() {
 	esac
 }
 
+# What serves the images; a test that lacks it is skipped by lazy_setup.
+lazy_tools() { command -v docker-registry >/dev/null && command -v skopeo >/dev/null && command -v python3 >/dev/null; }
+
+# lazy_setup_file [FORMAT...]: what a file of tests begins with: a registry that has the image "lazy" in these formats.
+lazy_setup_file() {
+	local format
+	scratch_make
+	lazy_tools || return 0
+	registry_start
+	for format in "$@"; do lazy_image "$format"; done
+}
+
+# lazy_setup [SUFFIX]: what a test begins with: a store of its own.
+lazy_setup() {
+	need_root
+	need_driver erofs
+	need docker-registry skopeo jq python3
+	export ORLOP_HOSTS_DIR=$WORK/hosts-$BATS_TEST_NUMBER # not what this machine has configured
+	mkdir -p "$ORLOP_HOSTS_DIR"
+	store "-$BATS_TEST_NUMBER${1:-}"
+}
+
+# lazy_expect [FILE...]: what must be read, into $WORK/expected: layer 1 of lazy:gzip, or these files of it, as tar has them.
+lazy_expect() {
+	mkdir "$WORK/expected"
+	tar -xzf "$WORK/lazy-gzip/blobs/sha256/$(layer_digest gzip 1 | cut -d: -f2)" -C "$WORK/expected" "$@"
+}
+
 # Programs of tests/go, built once for all builds of the program: sets GO_TOOLS, or skips.
 need_go() {
 	GO_TOOLS=$REPO/build/go

@@ -4,25 +4,13 @@ load lib.bash
 load lazy.bash
 
 setup_file() {
-	scratch_make
-	tools_are_there || return 0
-	registry_start
-	lazy_image gzip
-	lazy_image estargz
-	lazy_image zstd-chunked
-	# What must be read: layer 1 of the image as tar has it.
-	mkdir "$WORK/expected"
-	tar -xzf "$WORK/lazy-gzip/blobs/sha256/$(layer_digest gzip 1 | cut -d: -f2)" -C "$WORK/expected" files/large files/text
+	lazy_setup_file gzip estargz zstd-chunked
+	lazy_tools || return 0
+	lazy_expect files/large files/text
 }
 teardown_file() { scratch_remove; }
-tools_are_there() { command -v docker-registry >/dev/null && command -v skopeo >/dev/null && command -v python3 >/dev/null; }
 setup() {
-	need_root
-	need_driver erofs
-	need docker-registry skopeo jq python3
-	store "-$BATS_TEST_NUMBER"
-	export ORLOP_HOSTS_DIR=$WORK/hosts-$BATS_TEST_NUMBER # not what this machine has configured
-	mkdir -p "$ORLOP_HOSTS_DIR"
+	lazy_setup
 	LARGE=$(sha256sum < "$WORK/expected/files/large")
 	WRONG=$(place_in_blob estargz 1 "$WORK/expected/files/large" 700000)
 }

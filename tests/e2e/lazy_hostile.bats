@@ -5,29 +5,17 @@ load lib.bash
 load lazy.bash
 
 setup_file() {
-	scratch_make
-	tools_are_there || return 0
-	registry_start
-	lazy_image gzip
+	lazy_setup_file gzip
+	lazy_tools || return 0
 	store -index
 	"$ORLOP" index create -q --min-layer-size 64k --span-size 256k "$REGISTRY/lazy:gzip" >/dev/null
 	"$ORLOP" index push -q "$REGISTRY/lazy:gzip" "$REGISTRY/lazy:soci" >/dev/null
 	store_remove
-	[ "$(id -u)" = 0 ] || return 0
-	# What must be read.
-	mkdir "$WORK/expected"
-	tar -xzf "$WORK/lazy-gzip/blobs/sha256/$(layer_digest gzip 1 | cut -d: -f2)" -C "$WORK/expected"
+	[ "$(id -u)" = 0 ] || return 0 # its layer 1 has devices
+	lazy_expect
 }
 teardown_file() { scratch_remove; }
-tools_are_there() { command -v docker-registry >/dev/null && command -v skopeo >/dev/null && command -v python3 >/dev/null; }
-setup() {
-	need_root
-	need_driver erofs
-	need docker-registry skopeo jq python3
-	store "-$BATS_TEST_NUMBER"
-	export ORLOP_HOSTS_DIR=$WORK/hosts-$BATS_TEST_NUMBER # not what this machine has configured
-	mkdir -p "$ORLOP_HOSTS_DIR"
-}
+setup() { lazy_setup; }
 teardown() { lazy_remove; }
 
 # true_or_eio TREE: reads each file of layer 1 and prints how many were right and how many were refused; 1 if anything else was seen.

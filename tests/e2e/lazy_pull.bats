@@ -3,21 +3,10 @@
 load lib.bash
 load lazy.bash
 
-setup_file() {
-	scratch_make
-	tools_are_there || return 0
-	registry_start
-	lazy_image gzip
-}
+setup_file() { lazy_setup_file gzip; }
 teardown_file() { scratch_remove; }
-tools_are_there() { command -v docker-registry >/dev/null && command -v skopeo >/dev/null && command -v python3 >/dev/null; }
 setup() {
-	need_root
-	need_driver erofs
-	need docker-registry skopeo jq python3
-	store "-$BATS_TEST_NUMBER"
-	export ORLOP_HOSTS_DIR=$WORK/hosts-$BATS_TEST_NUMBER # not what this machine has configured
-	mkdir -p "$ORLOP_HOSTS_DIR"
+	lazy_setup
 	LOGGED=$(wc -l < "$WORK/registry.log")
 }
 teardown() { lazy_remove; }

@@ -4,19 +4,9 @@
 load lib.bash
 load lazy.bash
 
-setup_file() {
-	scratch_make
-	tools_are_there || return 0
-	registry_start
-}
+setup_file() { lazy_setup_file; }
 teardown_file() { scratch_remove; }
-tools_are_there() { command -v docker-registry >/dev/null && command -v skopeo >/dev/null && command -v python3 >/dev/null; }
-setup() {
-	need_root
-	need_driver erofs
-	need docker-registry skopeo jq python3
-	store "-$BATS_TEST_NUMBER"
-}
+setup() { lazy_setup; }
 teardown() {
 	lazy_remove
 	store "-whole"

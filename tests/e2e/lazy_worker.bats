@@ -4,24 +4,14 @@ load lib.bash
 load lazy.bash
 
 setup_file() {
-	scratch_make
-	command -v docker-registry >/dev/null && command -v skopeo >/dev/null && command -v python3 >/dev/null || return 0
-	registry_start
-	lazy_image gzip
-	lazy_image estargz
-	lazy_image zstd-chunked
-	mkdir "$WORK/expected"
-	tar -xzf "$WORK/lazy-gzip/blobs/sha256/$(layer_digest gzip 1 | cut -d: -f2)" -C "$WORK/expected" files/large files/text
+	lazy_setup_file gzip estargz zstd-chunked
+	lazy_tools || return 0
+	lazy_expect files/large files/text
 }
 teardown_file() { scratch_remove; }
 setup() {
-	need_root
-	need_driver erofs
-	need docker-registry skopeo jq python3
+	lazy_setup
 	need_engine fanotify
-	store "-$BATS_TEST_NUMBER"
-	export ORLOP_HOSTS_DIR=$WORK/hosts-$BATS_TEST_NUMBER
-	mkdir -p "$ORLOP_HOSTS_DIR"
 }
 teardown() { lazy_remove; }
 
