@@ -117,9 +117,10 @@ lazy_log() { cat "$ORLOP_RUN"/*/lazy/log 2>/dev/null || true; }
 held_pid() { sed -n "s/^$1 \([0-9]*\).*/\1/p" "$ORLOP_RUN"/*/lazy/held 2>/dev/null; }
 # The processes that serve this run dir, by what they were called with, so that none is overlooked.
 lazy_processes() {
-	local each
-	for each in /proc/[0-9]*; do
-		grep -qsaE 'lazy-(holder|worker)' "$each/cmdline" && grep -qsazxF "ORLOP_RUN=$ORLOP_RUN" "$each/environ" && echo "${each#/proc/}"
+	local each # one grep for all of them: tests ask often, and a machine has hundreds
+	grep -lsaE 'lazy-(holder|worker)' /proc/[0-9]*/cmdline | while read -r each; do
+		each=${each%/cmdline}
+		grep -qsazxF "ORLOP_RUN=$ORLOP_RUN" "$each/environ" && echo "${each#/proc/}"
 	done
 	return 0
 }
