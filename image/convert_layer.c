@@ -174,19 +174,29 @@ static int take_same(struct conversion *self, ol_reader *reader, ol_error *err)
 
 /* --- the formats --- */
 
+static ol_frame_pool_options frames_of(const struct conversion *self)
+{
+	ol_convert_state *state = self->state;
+
+	return (ol_frame_pool_options){ .fd = self->fd,
+		.codec = state->options->format == OL_CONVERT_ESTARGZ ? OL_FRAME_GZIP
+								      : OL_FRAME_ZSTD,
+		.level = state->options->level,
+		.cancel = state->incoming.session->options.cancel,
+		.progress = ol_convert_tell,
+		.ctx = state };
+}
+
 static int write_estargz(struct conversion *self, ol_error *err)
 {
 	ol_convert_state *state = self->state;
 	const ol_convert_options *options = state->options;
 	ol_auto(ol_estargz_free) ol_estargz *writer = NULL;
-	int rc = ol_estargz_new(self->fd, &self->scan,
-		&(ol_estargz_options){ .level = options->level,
+	int rc = ol_estargz_new(&self->scan,
+		&(ol_estargz_options){ .frames = frames_of(self),
 			.min_chunk_bytes = options->min_chunk_bytes,
 			.first = options->first,
-			.found = state->found,
-			.cancel = state->incoming.session->options.cancel,
-			.progress = ol_convert_tell,
-			.ctx = state },
+			.found = state->found },
 		&writer, err);
 
 	if (rc == OL_OK)
@@ -200,15 +210,10 @@ static int write_estargz(struct conversion *self, ol_error *err)
 
 static int write_zstd_chunked(struct conversion *self, ol_error *err)
 {
-	ol_convert_state *state = self->state;
+	const ol_frame_pool_options frames = frames_of(self);
 	ol_auto(ol_zstd_chunked_free) ol_zstd_chunked *writer = NULL;
 	const ol_toc_place *place;
-	int rc = ol_zstd_chunked_new(self->fd, &self->scan,
-		&(ol_zstd_chunked_options){ .level = state->options->level,
-			.cancel = state->incoming.session->options.cancel,
-			.progress = ol_convert_tell,
-			.ctx = state },
-		&writer, err);
+	int rc = ol_zstd_chunked_new(&self->scan, &frames, &writer, err);
 
 	if (rc == OL_OK)
 		rc = take_same(self, ol_zstd_chunked_reader(writer), err);
@@ -235,16 +240,9 @@ static int write_zstd_chunked(struct conversion *self, ol_error *err)
 static int write_plain(struct conversion *self, ol_error *err)
 {
 	ol_convert_state *state = self->state;
-	const bool gzip = state->options->format == OL_CONVERT_ESTARGZ;
+	const ol_frame_pool_options frames = frames_of(self);
 	ol_auto(ol_plain_writer_free) ol_plain_writer *writer = NULL;
-	int rc = ol_plain_writer_new(self->scan.tar_bytes,
-		&(ol_frame_pool_options){ .fd = self->fd,
-			.codec = gzip ? OL_FRAME_GZIP : OL_FRAME_ZSTD,
-			.level = state->options->level,
-			.cancel = state->incoming.session->options.cancel,
-			.progress = ol_convert_tell,
-			.ctx = state },
-		&writer, err);
+	int rc = ol_plain_writer_new(self->scan.tar_bytes, &frames, &writer, err);
 
 	state->plain++;
 	ol_tell_text(&state->incoming.session->options.listener, OL_EVENT_WARNING,

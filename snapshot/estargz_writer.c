@@ -217,7 +217,7 @@ static int make_tail(void *ctx, uint64_t offset, ol_buf *out, ol_error *err)
 	rc = put_member(&tar, TOC_NAME, ol_buf_view(&toc), true, err);
 	if (rc == OL_OK)
 		rc = ol_frame_of_bytes(
-			OL_FRAME_GZIP, self->options.level, tar.data, tar.size, out, err);
+			OL_FRAME_GZIP, self->options.frames.level, tar.data, tar.size, out, err);
 	ol_estargz_footer(offset, footer);
 	(void)ol_buf_add(out, footer, sizeof footer);
 	return rc < 0 ? rc : ol_str_error(out, err);
@@ -225,8 +225,8 @@ static int make_tail(void *ctx, uint64_t offset, ol_buf *out, ol_error *err)
 
 /* ---------------------------------------------------------------------- the writer -- */
 
-int ol_estargz_new(int fd, const ol_scan *scan, const ol_estargz_options *options, ol_estargz **out,
-	ol_error *err)
+int ol_estargz_new(
+	const ol_scan *scan, const ol_estargz_options *options, ol_estargz **out, ol_error *err)
 {
 	ol_auto(ol_estargz_free) ol_estargz *self = ol_alloc(sizeof *self);
 	int rc;
@@ -234,19 +234,13 @@ int ol_estargz_new(int fd, const ol_scan *scan, const ol_estargz_options *option
 	assert(!*scan->odd);
 	self->scan = scan;
 	self->options = *options;
+	self->options.frames.codec = OL_FRAME_GZIP;
 	self->landmark = OL_BUF(4096);
 	ol_estargz_order_make(&self->order, scan, options->first, options->found);
 	rc = make_plan(self, err);
 	if (rc == OL_OK)
-		rc = ol_frame_stream_init(&self->stream,
-			&(ol_frame_pool_options){ .plan = &self->plan,
-				.fd = fd,
-				.codec = OL_FRAME_GZIP,
-				.level = options->level,
-				.cancel = options->cancel,
-				.progress = options->progress,
-				.ctx = options->ctx },
-			make_tail, self, err);
+		rc = ol_frame_stream_init(
+			&self->stream, &self->plan, &self->options.frames, make_tail, self, err);
 	if (rc == OL_OK)
 		*out = ol_steal(&self);
 	return rc;

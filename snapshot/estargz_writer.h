@@ -12,28 +12,26 @@
  * contents or a landmark that the layer has from before goes.
  */
 #include "base/stream.h"
+#include "snapshot/frame_pool.h"
 #include "snapshot/tar_scan.h"
 
 #define OL_ESTARGZ_CHUNK_BYTES ((uint64_t)4 << 20) /* as stargz-snapshotter has it */
 
 typedef struct ol_estargz_options {
-	int level;                /* of gzip; 0: 6 */
+	ol_frame_pool_options frames; /* their plan and codec are not looked at */
 	uint64_t min_chunk_bytes; /* a member takes in files until it holds as much; 0: one each */
 	/* paths that come first, in their order, ended by NULL; or NULL. *found[i] is set for those
 	 * that are there */
 	const char *const *first;
 	bool *found;
-	const ol_cancel *cancel;
-	void (*progress)(void *ctx, uint64_t bytes); /* of ol_frame_pool */
-	void *ctx;
 } ol_estargz_options;
 
 typedef struct ol_estargz ol_estargz;
 
-/* scan: of the tar in fd, made with chunk_bytes; not odd. Both are lent for the writer's life, and
- * so is what options points to. */
-int ol_estargz_new(int fd, const ol_scan *scan, const ol_estargz_options *options, ol_estargz **out,
-	ol_error *err);
+/* scan: of the tar in options->frames.fd, made with chunk_bytes; not odd. scan and what options
+ * point to are lent for the writer's life. */
+int ol_estargz_new(
+	const ol_scan *scan, const ol_estargz_options *options, ol_estargz **out, ol_error *err);
 void ol_estargz_free(ol_estargz *self);
 OL_DEFINE_AUTO(ol_estargz, ol_estargz_free)
 /* The blob, from its first byte on; read once. Closing it frees nothing else. OL_ELIMIT: its table

@@ -50,18 +50,21 @@ static void stream_close(ol_reader *reader)
 	(void)reader;
 }
 
-int ol_frame_stream_init(ol_frame_stream *self, const ol_frame_pool_options *options,
+int ol_frame_stream_init(ol_frame_stream *self, const ol_frame_plan *plan,
+	const ol_frame_pool_options *options,
 	int (*make_tail)(void *ctx, uint64_t offset, ol_buf *out, ol_error *err), void *ctx,
 	ol_error *err)
 {
 	static const ol_reader_ops ops = { stream_read, stream_close };
+	ol_frame_pool_options planned = *options;
 
 	*self = (ol_frame_stream){ .reader = { &ops },
-		.offsets = ol_alloc_array(options->plan->count + 1, sizeof *self->offsets),
+		.offsets = ol_alloc_array(plan->count + 1, sizeof *self->offsets),
 		.make_tail = make_tail,
 		.ctx = ctx,
 		.tail = OL_BUF(TAIL_BYTES_MAX) };
-	return ol_frame_pool_new(options, &self->pool, err);
+	planned.plan = plan;
+	return ol_frame_pool_new(&planned, &self->pool, err);
 }
 
 void ol_frame_stream_done(ol_frame_stream *self)

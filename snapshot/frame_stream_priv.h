@@ -19,8 +19,10 @@ typedef struct ol_frame_stream {
 	bool ended;  /* the tail is what is read */
 } ol_frame_stream;
 
-/* make_tail NULL: there is none. */
-int ol_frame_stream_init(ol_frame_stream *self, const ol_frame_pool_options *options,
+/* plan: what the options go without; lent, as they are. make_tail NULL: there is none; ctx is its.
+ */
+int ol_frame_stream_init(ol_frame_stream *self, const ol_frame_plan *plan,
+	const ol_frame_pool_options *options,
 	int (*make_tail)(void *ctx, uint64_t offset, ol_buf *out, ol_error *err), void *ctx,
 	ol_error *err);
 void ol_frame_stream_done(ol_frame_stream *self);

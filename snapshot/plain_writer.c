@@ -12,13 +12,11 @@ int ol_plain_writer_new(uint64_t tar_bytes, const ol_frame_pool_options *options
 	ol_plain_writer **out, ol_error *err)
 {
 	ol_auto(ol_plain_writer_free) ol_plain_writer *self = ol_alloc(sizeof *self);
-	ol_frame_pool_options bound = *options;
 	int rc;
 
 	ol_frame_plan_add(&self->plan, 0, tar_bytes);
 	(void)ol_frame_plan_cut(&self->plan);
-	bound.plan = &self->plan;
-	rc = ol_frame_stream_init(&self->stream, &bound, NULL, NULL, err);
+	rc = ol_frame_stream_init(&self->stream, &self->plan, options, NULL, NULL, err);
 	if (rc == OL_OK)
 		*out = ol_steal(&self);
 	return rc;

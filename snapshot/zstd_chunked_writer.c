@@ -17,10 +17,9 @@
 #define HEADERS_BYTES_MAX (4 * OL_PAX_BYTES_MAX)
 
 struct ol_zstd_chunked {
-	const ol_scan *scan; /* lent */
-	int fd;              /* lent */
-	ol_zstd_chunked_options options;
-	size_t *frames; /* owned: of each chunk */
+	const ol_scan *scan;           /* lent */
+	ol_frame_pool_options options; /* without a plan */
+	size_t *frames;                /* owned: of each chunk */
 	ol_frame_plan plan;
 	ol_frame_stream stream;
 	ol_digest toc;
@@ -135,7 +134,7 @@ static int put_segment(struct splitter *self, uint64_t from, uint64_t to, ol_err
 	room = ol_buf_room(&self->bytes, (size_t)(to - from));
 	if (!room)
 		return ol_str_error(&self->bytes, err);
-	rc = ol_pread_all(self->writer->fd, room, (size_t)(to - from), from, err);
+	rc = ol_pread_all(self->writer->options.fd, room, (size_t)(to - from), from, err);
 	if (rc < 0)
 		return rc;
 	ol_tar_split_segment(
@@ -240,7 +239,7 @@ static int make_tail(void *ctx, uint64_t offset, ol_buf *out, ol_error *err)
 
 /* ----------------------------------------------------------------------- the writer -- */
 
-int ol_zstd_chunked_new(int fd, const ol_scan *scan, const ol_zstd_chunked_options *options,
+int ol_zstd_chunked_new(const ol_scan *scan, const ol_frame_pool_options *options,
 	ol_zstd_chunked **out, ol_error *err)
 {
 	ol_auto(ol_zstd_chunked_free) ol_zstd_chunked *self = ol_alloc(sizeof *self);
@@ -248,18 +247,10 @@ int ol_zstd_chunked_new(int fd, const ol_scan *scan, const ol_zstd_chunked_optio
 
 	assert(!*scan->odd);
 	self->scan = scan;
-	self->fd = fd;
 	self->options = *options;
+	self->options.codec = OL_FRAME_ZSTD;
 	make_plan(self);
-	rc = ol_frame_stream_init(&self->stream,
-		&(ol_frame_pool_options){ .plan = &self->plan,
-			.fd = fd,
-			.codec = OL_FRAME_ZSTD,
-			.level = options->level,
-			.cancel = options->cancel,
-			.progress = options->progress,
-			.ctx = options->ctx },
-		make_tail, self, err);
+	rc = ol_frame_stream_init(&self->stream, &self->plan, &self->options, make_tail, self, err);
 	if (rc == OL_OK)
 		*out = ol_steal(&self);
 	return rc;

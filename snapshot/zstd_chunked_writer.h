@@ -12,19 +12,14 @@
  */
 #include "base/stream.h"
 #include "manifest/toc_footer.h"
+#include "snapshot/frame_pool.h"
 #include "snapshot/tar_scan.h"
-
-typedef struct ol_zstd_chunked_options {
-	int level; /* of zstd; 0: 3 */
-	const ol_cancel *cancel;
-	void (*progress)(void *ctx, uint64_t bytes); /* of ol_frame_pool */
-	void *ctx;
-} ol_zstd_chunked_options;
 
 typedef struct ol_zstd_chunked ol_zstd_chunked;
 
-/* scan: of the tar in fd, with chunks by content; not odd. Both are lent for the writer's life. */
-int ol_zstd_chunked_new(int fd, const ol_scan *scan, const ol_zstd_chunked_options *options,
+/* scan: of the tar in options->fd, with chunks by content; not odd. options: their plan and codec
+ * are not looked at. scan and what options point to are lent for the writer's life. */
+int ol_zstd_chunked_new(const ol_scan *scan, const ol_frame_pool_options *options,
 	ol_zstd_chunked **out, ol_error *err);
 void ol_zstd_chunked_free(ol_zstd_chunked *self);
 OL_DEFINE_AUTO(ol_zstd_chunked, ol_zstd_chunked_free)

@@ -87,11 +87,13 @@ static void scan(made *m, bool estargz, uint64_t chunk_bytes)
 
 static void make_estargz(made *m, uint64_t chunk_bytes, const ol_estargz_options *options)
 {
+	ol_estargz_options mine = *options;
 	ol_estargz *writer = NULL;
 
 	scan(m, true, chunk_bytes);
 	CHECK_STR("odd", "", m->scan.odd);
-	assert_int_equal(OL_OK, ol_estargz_new(m->fd, &m->scan, options, &writer, NULL));
+	mine.frames.fd = m->fd;
+	assert_int_equal(OL_OK, ol_estargz_new(&m->scan, &mine, &writer, NULL));
 	read_blob(m, ol_estargz_reader(writer));
 	m->toc = *ol_estargz_toc(writer);
 	ol_estargz_free(writer);
@@ -103,8 +105,8 @@ static void make_chunked(made *m)
 
 	scan(m, false, 0);
 	CHECK_STR("odd", "", m->scan.odd);
-	assert_int_equal(OL_OK, ol_zstd_chunked_new(m->fd, &m->scan,
-					&(ol_zstd_chunked_options){ 0 }, &writer, NULL));
+	assert_int_equal(OL_OK, ol_zstd_chunked_new(&m->scan,
+					&(ol_frame_pool_options){ .fd = m->fd }, &writer, NULL));
 	read_blob(m, ol_zstd_chunked_reader(writer));
 	m->toc = *ol_zstd_chunked_toc(writer);
 	m->place = *ol_zstd_chunked_place(writer);
