@@ -21,7 +21,7 @@ static const ol_column columns[] = {
 
 typedef struct list {
 	ol_listing *listing;
-	bool whole, human;
+	bool human;
 } list;
 
 static ol_json *machine_row(const ol_history_row *row)
@@ -66,32 +66,34 @@ static int on_row(void *ctx, const ol_history_row *row, ol_error *err)
 	list *l = ctx;
 
 	return ol_listing_add(l->listing,
-		ol_listing_is_json(l->listing) ? machine_row(row)
-					       : docker_row(row, l->whole, l->human),
+		ol_listing_is_json(l->listing)
+			? machine_row(row)
+			: docker_row(row, ol_listing_is_whole(l->listing), l->human),
 		err);
+}
+
+static int fill(ol_context *ctx, ol_session *session, ol_listing *listing, ol_error *err)
+{
+	list l = { listing,
+		.human = !ol_args_has(ctx->args, "human") || ol_args_flag(ctx->args, "human") };
+	ol_platform platform = { 0 };
+	bool has_platform = false;
+	int rc = OL_OK;
+
+	if (ol_args_has(ctx->args, "platform"))
+		rc = ol_context_platform(ctx, &platform, &has_platform, err);
+	if (rc == OL_OK)
+		rc = ol_image_history(session, ol_args_word(ctx->args, 0),
+			has_platform ? &platform : NULL, on_row, &l, err);
+	return rc;
 }
 
 static int run(ol_context *ctx, ol_error *err)
 {
 	static const ol_listing_shape shape = { columns,
 		"{{.ID}}\t{{.CreatedSince}}\t{{.CreatedBy}}\t{{.Size}}\t{{.Comment}}", "ID" };
-	ol_auto(ol_listing_free) ol_listing *listing = NULL;
-	list l = { .whole = ol_args_flag(ctx->args, "no-trunc"),
-		.human = !ol_args_has(ctx->args, "human") || ol_args_flag(ctx->args, "human") };
-	ol_platform platform = { 0 };
-	bool has_platform = false;
-	ol_session *session = NULL;
-	int rc = ol_listing_open(ctx, &shape, &listing, err);
 
-	l.listing = listing;
-	if (rc == OL_OK && ol_args_has(ctx->args, "platform"))
-		rc = ol_context_platform(ctx, &platform, &has_platform, err);
-	if (rc == OL_OK)
-		rc = ol_context_session(ctx, &session, err);
-	if (rc == OL_OK)
-		rc = ol_image_history(session, ol_args_word(ctx->args, 0),
-			has_platform ? &platform : NULL, on_row, &l, err);
-	return rc < 0 ? rc : ol_listing_end(listing, err);
+	return ol_listing_show(ctx, &shape, fill, err);
 }
 
 static const ol_option options[] = {

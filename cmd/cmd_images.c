@@ -20,11 +20,6 @@ static const ol_column columns[] = {
 	{ NULL, NULL },
 };
 
-typedef struct list {
-	ol_listing *listing;
-	bool whole; /* --no-trunc */
-} list;
-
 /* Whole values, for --json. */
 static ol_json *machine_row(const ol_image_row *row)
 {
@@ -49,13 +44,13 @@ static ol_json *machine_row(const ol_image_row *row)
 	return json;
 }
 
-static void set_wanted(const list *l, ol_json *json, const char *field, const char *text)
+static void set_wanted(const ol_listing *l, ol_json *json, const char *field, const char *text)
 {
-	if (ol_listing_wants(l->listing, field))
+	if (ol_listing_wants(l, field))
 		ol_json_set_text(json, field, text);
 }
 
-static ol_json *docker_row(const list *l, const ol_image_row *row)
+static ol_json *docker_row(const ol_listing *l, const ol_image_row *row)
 {
 	ol_json *json = ol_json_object();
 	char containers[16];
@@ -64,30 +59,31 @@ static ol_json *docker_row(const list *l, const ol_image_row *row)
 	set_wanted(l, json, "Repository", row->repository);
 	set_wanted(l, json, "Tag", row->tag);
 	set_wanted(l, json, "ID",
-		l->whole ? ol_digest_format(&row->id).text : ol_digest_short(&row->id).text);
+		ol_listing_is_whole(l) ? ol_digest_format(&row->id).text
+				       : ol_digest_short(&row->id).text);
 	set_wanted(l, json, "Size", ol_size_format(row->size).text);
 	set_wanted(l, json, "Containers", containers);
 	set_wanted(l, json, "Pinned", row->pinned ? "true" : "false");
 	set_wanted(l, json, "Imported", row->imported ? "true" : "false");
-	if (ol_listing_wants(l->listing, "Digest"))
+	if (ol_listing_wants(l, "Digest"))
 		ol_json_set_text(json, "Digest",
 			ol_digest_is_set(&row->digest) ? ol_digest_format(&row->digest).text
 						       : "<none>");
-	if (ol_listing_wants(l->listing, "Platform"))
+	if (ol_listing_wants(l, "Platform"))
 		ol_json_set_text(json, "Platform", ol_platform_format(&row->platform).text);
-	if (ol_listing_wants(l->listing, "CreatedAt"))
+	if (ol_listing_wants(l, "CreatedAt"))
 		ol_row_set_time(json, "CreatedSince", "CreatedAt", row->created);
-	else if (ol_listing_wants(l->listing, "CreatedSince"))
+	else if (ol_listing_wants(l, "CreatedSince"))
 		ol_json_set_text(json, "CreatedSince", ol_when_since(row->created).text);
 	return json;
 }
 
 static int on_image(void *ctx, const ol_image_row *row, ol_error *err)
 {
-	list *l = ctx;
+	ol_listing *l = ctx;
 
-	return ol_listing_add(l->listing,
-		ol_listing_is_json(l->listing) ? machine_row(row) : docker_row(l, row), err);
+	return ol_listing_add(
+		l, ol_listing_is_json(l) ? machine_row(row) : docker_row(l, row), err);
 }
 
 static const char *table_for(bool digests, bool platforms)
@@ -103,28 +99,29 @@ static const char *table_for(bool digests, bool platforms)
 	return tables[digests + 2 * platforms];
 }
 
-static int run(ol_context *ctx, ol_error *err)
+static bool is_all(const ol_args *args)
 {
-	const bool all = ol_args_flag(ctx->args, "all") || ol_args_flag(ctx->args, "all-platforms");
-	const ol_listing_shape shape = { columns,
-		table_for(ol_args_flag(ctx->args, "digests"), all), "ID" };
+	return ol_args_flag(args, "all") || ol_args_flag(args, "all-platforms");
+}
+
+static int fill(ol_context *ctx, ol_session *session, ol_listing *listing, ol_error *err)
+{
 	const ol_list_options options = {
-		.all = all,
+		.all = is_all(ctx->args),
 		.labels = ol_args_flag(ctx->args, "json"),
 		.match = ol_args_word(ctx->args, 0),
 		.filters = ol_args_list(ctx->args, "filter"),
 	};
-	ol_auto(ol_listing_free) ol_listing *listing = NULL;
-	list l = { .whole = ol_args_flag(ctx->args, "no-trunc") };
-	ol_session *session = NULL;
-	int rc = ol_listing_open(ctx, &shape, &listing, err);
 
-	l.listing = listing;
-	if (rc == OL_OK)
-		rc = ol_context_session(ctx, &session, err);
-	if (rc == OL_OK)
-		rc = ol_list_images(session, &options, on_image, &l, err);
-	return rc < 0 ? rc : ol_listing_end(listing, err);
+	return ol_list_images(session, &options, on_image, listing, err);
+}
+
+static int run(ol_context *ctx, ol_error *err)
+{
+	const ol_listing_shape shape = { columns,
+		table_for(ol_args_flag(ctx->args, "digests"), is_all(ctx->args)), "ID" };
+
+	return ol_listing_show(ctx, &shape, fill, err);
 }
 
 static const ol_option options[] = {

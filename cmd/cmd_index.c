@@ -139,32 +139,27 @@ static const ol_column columns[] = {
 	{ NULL, NULL },
 };
 
-struct list {
-	ol_listing *listing;
-	bool whole;
-};
-
-static const char *shown(const struct list *list, const ol_digest *digest, ol_digest_text *text)
+static const char *shown(const ol_listing *listing, const ol_digest *digest, ol_digest_text *text)
 {
-	*text = list->whole ? ol_digest_format(digest) : ol_digest_short(digest);
+	*text = ol_listing_is_whole(listing) ? ol_digest_format(digest) : ol_digest_short(digest);
 	return text->text;
 }
 
 static int add_row(void *ctx, const ol_index_row *row, ol_error *err)
 {
-	const struct list *list = ctx;
+	ol_listing *listing = ctx;
 	ol_json *json = ol_json_object();
 	ol_digest_text text;
 
 	ol_json_set_text(json, "Image", row->image);
-	ol_json_set_text(json, "Manifest", shown(list, &row->manifest, &text));
-	ol_json_set_text(json, "Index", shown(list, &row->index, &text));
+	ol_json_set_text(json, "Manifest", shown(listing, &row->manifest, &text));
+	ol_json_set_text(json, "Index", shown(listing, &row->index, &text));
 	ol_json_set_int(json, "Layers", (int64_t)row->layers);
-	if (ol_listing_is_json(list->listing))
+	if (ol_listing_is_json(listing))
 		ol_json_set_int(json, "Size", (int64_t)row->bytes);
 	else
 		ol_json_set_text(json, "Size", ol_size_format(row->bytes).text);
-	return ol_listing_add(list->listing, json, err);
+	return ol_listing_add(listing, json, err);
 }
 
 static int list(ol_context *ctx, ol_session *session, ol_error *err)
@@ -172,14 +167,10 @@ static int list(ol_context *ctx, ol_session *session, ol_error *err)
 	static const ol_listing_shape shape = { columns,
 		"{{.Image}}\t{{.Manifest}}\t{{.Index}}\t{{.Layers}}\t{{.Size}}", "Index" };
 	ol_auto(ol_listing_free) ol_listing *listing = NULL;
-	struct list state;
 	int rc = ol_listing_open(ctx, &shape, &listing, err);
 
-	if (rc < 0)
-		return rc;
-	state = (struct list){ listing,
-		ol_args_flag(ctx->args, "no-trunc") || ol_listing_is_json(listing) };
-	rc = ol_index_each(session, add_row, &state, err);
+	if (rc == OL_OK)
+		rc = ol_index_each(session, add_row, listing, err);
 	return rc < 0 ? rc : ol_listing_end(listing, err);
 }
 

@@ -25,7 +25,6 @@ static const ol_column columns[] = {
 
 typedef struct list {
 	ol_listing *listing;
-	bool whole;
 	const char *const *filters;
 } list;
 
@@ -180,8 +179,20 @@ static int on_container(void *ctx, const ol_container_info *info, ol_error *err)
 	if (!is_wanted(info, l->filters))
 		return OL_OK;
 	return ol_listing_add(l->listing,
-		ol_listing_is_json(l->listing) ? machine_row(info) : docker_row(info, l->whole),
+		ol_listing_is_json(l->listing) ? machine_row(info)
+					       : docker_row(info, ol_listing_is_whole(l->listing)),
 		err);
+}
+
+static int fill(ol_context *ctx, ol_session *session, ol_listing *listing, ol_error *err)
+{
+	list l = { listing, ol_args_list(ctx->args, "filter") };
+	bool all = ol_args_flag(ctx->args, "all");
+
+	/* As docker: who asks for a state means all that have it. */
+	for (const char *const *f = l.filters; *f; f++)
+		all = all || strncmp(*f, "status=", 7) == 0 || strncmp(*f, "exited=", 7) == 0;
+	return ol_list_containers(session, all, on_container, &l, err);
 }
 
 static int run(ol_context *ctx, ol_error *err)
@@ -190,27 +201,12 @@ static int run(ol_context *ctx, ol_error *err)
 		"{{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}\t{{."
 		"Names}}",
 		"ID" };
-	ol_auto(ol_listing_free) ol_listing *listing = NULL;
-	list l = { .whole = ol_args_flag(ctx->args, "no-trunc"),
-		.filters = ol_args_list(ctx->args, "filter") };
-	bool all = ol_args_flag(ctx->args, "all");
-	ol_session *session = NULL;
 	int rc;
 
 	if (ol_args_flag(ctx->args, "lazy"))
 		return ol_show_lazy(ctx, err);
-	rc = check_filters(l.filters, err);
-	/* As docker: who asks for a state means all that have it. */
-	for (const char *const *f = l.filters; *f; f++)
-		all = all || strncmp(*f, "status=", 7) == 0 || strncmp(*f, "exited=", 7) == 0;
-	if (rc == OL_OK)
-		rc = ol_listing_open(ctx, &shape, &listing, err);
-	l.listing = listing;
-	if (rc == OL_OK)
-		rc = ol_context_session(ctx, &session, err);
-	if (rc == OL_OK)
-		rc = ol_list_containers(session, all, on_container, &l, err);
-	return rc < 0 ? rc : ol_listing_end(listing, err);
+	rc = check_filters(ol_args_list(ctx->args, "filter"), err);
+	return rc < 0 ? rc : ol_listing_show(ctx, &shape, fill, err);
 }
 
 static const ol_option options[] = {

@@ -27,11 +27,6 @@ static const ol_column columns[] = {
 	{ NULL, NULL },
 };
 
-typedef struct list {
-	ol_listing *listing;
-	bool whole;
-} list;
-
 static uint64_t present_of(const ol_lazy_row *row)
 {
 	const uint64_t present = row->counters->blob_bytes;
@@ -114,10 +109,18 @@ static ol_json *human_row(const ol_lazy_row *row, bool whole)
 
 static int on_row(void *ctx, const ol_lazy_row *row, ol_error *err)
 {
-	list *l = ctx;
+	ol_listing *listing = ctx;
 
-	return ol_listing_add(l->listing,
-		ol_listing_is_json(l->listing) ? machine_row(row) : human_row(row, l->whole), err);
+	return ol_listing_add(listing,
+		ol_listing_is_json(listing) ? machine_row(row)
+					    : human_row(row, ol_listing_is_whole(listing)),
+		err);
+}
+
+static int fill(ol_context *ctx, ol_session *session, ol_listing *listing, ol_error *err)
+{
+	(void)ctx;
+	return ol_lazy_each(session, on_row, listing, err);
 }
 
 int ol_show_lazy(ol_context *ctx, ol_error *err)
@@ -126,15 +129,6 @@ int ol_show_lazy(ol_context *ctx, ol_error *err)
 		"{{.Layer}}\t{{.Image}}\t{{.Format}}\t{{.State}}\t{{.Present}}\t{{.Fetching}}\t{{."
 		"Waiting}}\t{{.Hits}}\t{{.Misses}}\t{{.Engine}}\t{{.Why}}",
 		"Layer" };
-	ol_auto(ol_listing_free) ol_listing *listing = NULL;
-	list l = { .whole = ol_args_flag(ctx->args, "no-trunc") };
-	ol_session *session = NULL;
-	int rc = ol_listing_open(ctx, &shape, &listing, err);
 
-	l.listing = listing;
-	if (rc == OL_OK)
-		rc = ol_context_session(ctx, &session, err);
-	if (rc == OL_OK)
-		rc = ol_lazy_each(session, on_row, &l, err);
-	return rc < 0 ? rc : ol_listing_end(listing, err);
+	return ol_listing_show(ctx, &shape, fill, err);
 }

@@ -26,6 +26,7 @@ struct ol_listing {
 	ol_console *console; /* lent */
 	const ol_listing_shape *shape;
 	listing_mode mode;
+	bool whole;
 	ol_template *templ; /* owned; of a table or template */
 	uint64_t wanted;    /* a bit for each column of the shape that may be shown */
 	ol_str lines;       /* of the table */
@@ -111,6 +112,8 @@ int ol_listing_open(ol_context *ctx, const ol_listing_shape *shape, ol_listing *
 	l->console = ctx->console;
 	l->shape = shape;
 	l->lines = (ol_str)OL_STR(LISTING_BYTES_MAX);
+	l->whole = ol_args_flag(ctx->args, "json") ||
+		   (ol_args_knows(ctx->args, "no-trunc") && ol_args_flag(ctx->args, "no-trunc"));
 	if (ol_args_flag(ctx->args, "json")) {
 		l->mode = LISTING_ARRAY;
 		l->array = ol_json_array();
@@ -142,6 +145,11 @@ void ol_listing_free(ol_listing *l)
 bool ol_listing_is_json(const ol_listing *l)
 {
 	return l->mode == LISTING_ARRAY;
+}
+
+bool ol_listing_is_whole(const ol_listing *l)
+{
+	return l->whole;
 }
 
 /* Cells of a table hold no tabs and newlines, which would make more cells and rows of them. */
@@ -231,6 +239,21 @@ int ol_listing_end(ol_listing *l, ol_error *err)
 		(void)ol_str_addc(&out, '\n');
 	ol_console_print_view(l->console, ol_buf_view(&out));
 	return OL_OK;
+}
+
+int ol_listing_show(ol_context *ctx, const ol_listing_shape *shape,
+	int (*fill)(ol_context *ctx, ol_session *session, ol_listing *listing, ol_error *err),
+	ol_error *err)
+{
+	ol_auto(ol_listing_free) ol_listing *listing = NULL;
+	ol_session *session = NULL;
+	int rc = ol_listing_open(ctx, shape, &listing, err);
+
+	if (rc == OL_OK)
+		rc = ol_context_session(ctx, &session, err);
+	if (rc == OL_OK)
+		rc = fill(ctx, session, listing, err);
+	return rc < 0 ? rc : ol_listing_end(listing, err);
 }
 
 static int show_json(ol_context *ctx, const ol_json *document, ol_json_style style, ol_error *err)

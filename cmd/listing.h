@@ -50,6 +50,8 @@ int ol_listing_open(
 void ol_listing_free(ol_listing *listing);
 OL_DEFINE_AUTO(ol_listing, ol_listing_free)
 bool ol_listing_is_json(const ol_listing *listing); /* --json: rows are to be whole values */
+/* --json or --no-trunc: values are not to be shortened. */
+bool ol_listing_is_whole(const ol_listing *listing);
 /* May this member of a row be shown? One that cannot need not be made: a list of thousands is
  * quicker without. */
 bool ol_listing_wants(const ol_listing *listing, const char *field);
@@ -57,6 +59,11 @@ bool ol_listing_wants(const ol_listing *listing, const char *field);
 int ol_listing_add(ol_listing *listing, ol_json *row, ol_error *err);
 /* Shows what was not shown yet. */
 int ol_listing_end(ol_listing *listing, ol_error *err);
+/* A list of what the store has, from open to end: fill adds the rows. What is asked for is looked
+ * at before the store is opened. */
+int ol_listing_show(ol_context *ctx, const ol_listing_shape *shape,
+	int (*fill)(ol_context *ctx, ol_session *session, ol_listing *listing, ol_error *err),
+	ol_error *err);
 
 /* One document (`info`, `version`), or an array of them (`inspect`): through --format, or as JSON.
  * human shows it otherwise; NULL: JSON is what people see too. document is lent. */

@@ -18,16 +18,11 @@ static const ol_column columns[] = {
 	{ NULL, NULL },
 };
 
-typedef struct list {
-	ol_listing *listing;
-	bool whole;
-} list;
-
 static int on_mount(void *ctx, const ol_mount_info *info, ol_mount_state state, ol_error *err)
 {
-	list *l = ctx;
+	ol_listing *listing = ctx;
 	ol_json *row = ol_json_object();
-	bool json = ol_listing_is_json(l->listing), whole = l->whole || json;
+	const bool whole = ol_listing_is_whole(listing);
 	ol_autofree char *id =
 		ol_strndup(info->id, whole ? strlen(info->id) : strnlen(info->id, 12));
 
@@ -41,11 +36,17 @@ static int on_mount(void *ctx, const ol_mount_info *info, ol_mount_state state, 
 	ol_json_set_text(row, "State", ol_mount_state_name(state));
 	ol_json_set_text(row, "IDMap", info->idmap);
 	ol_json_set_bool(row, "Bundle", info->bundle);
-	if (json)
+	if (ol_listing_is_json(listing))
 		ol_json_set_text(row, "Created", ol_when_rfc3339(info->created).text);
 	else
 		ol_row_set_time(row, "CreatedSince", "CreatedAt", info->created);
-	return ol_listing_add(l->listing, row, err);
+	return ol_listing_add(listing, row, err);
+}
+
+static int fill(ol_context *ctx, ol_session *session, ol_listing *listing, ol_error *err)
+{
+	(void)ctx;
+	return ol_list_mounts(session, on_mount, listing, err);
 }
 
 int ol_show_mounts(ol_context *ctx, ol_error *err)
@@ -54,15 +55,6 @@ int ol_show_mounts(ol_context *ctx, ol_error *err)
 		"{{.Target}}\t{{.Image}}\t{{.ID}}\t{{.Mode}}\t{{.Users}}\t{{.State}}\t{{."
 		"CreatedSince}}",
 		"Target" };
-	ol_auto(ol_listing_free) ol_listing *listing = NULL;
-	list l = { .whole = ol_args_flag(ctx->args, "no-trunc") };
-	ol_session *session = NULL;
-	int rc = ol_listing_open(ctx, &shape, &listing, err);
 
-	l.listing = listing;
-	if (rc == OL_OK)
-		rc = ol_context_session(ctx, &session, err);
-	if (rc == OL_OK)
-		rc = ol_list_mounts(session, on_mount, &l, err);
-	return rc < 0 ? rc : ol_listing_end(listing, err);
+	return ol_listing_show(ctx, &shape, fill, err);
 }
