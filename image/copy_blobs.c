@@ -1,10 +1,10 @@
 /* The blobs of a copy: a few threads take them, largest first. The first failure stops all. */
-#include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/crew.h"
 #include "image/copy_priv.h"
 
 #define STREAMS_MAX       8
@@ -14,10 +14,6 @@ struct work {
 	ol_copy_plan *plan;
 	ol_copy_item **order; /* owned: largest first */
 	_Atomic uint64_t sent, mounted, existing;
-	pthread_mutex_t lock; /* guards what follows */
-	size_t next;
-	int rc;
-	ol_error error;
 };
 
 struct job {
@@ -202,46 +198,21 @@ static int carry(struct job *job, ol_error *err)
 		"digest is then another");
 }
 
-static void fail(struct work *work, const ol_copy_item *item, int rc, const ol_error *err)
+static int work_off(void *ctx, size_t number, ol_error *err)
 {
-	ol_copy *copy = work->plan->copy;
+	struct work *work = ctx;
+	ol_copy_item *item = work->order[number];
+	struct job job = { .work = work, .item = item, .size = item->blob.size };
+	int rc = ol_copy_check(work->plan->copy, err);
 
-	pthread_mutex_lock(&work->lock);
-	if (work->rc == OL_OK || (work->rc == OL_ECANCELED && rc != OL_ECANCELED)) {
-		work->rc = rc;
-		work->error = *err;
-		(void)ol_wrap(&work->error, rc, "%s %s", item->is_layer ? "layer" : "config",
-			ol_digest_short(&item->blob.digest).text);
-	}
-	pthread_mutex_unlock(&work->lock);
-	copy->stopped = true;
-	ol_cancel_fire(copy->stop);
-}
-
-static void *worker(void *arg)
-{
-	struct work *work = arg;
-
-	for (;;) {
-		struct job job = { .work = work };
-		ol_error err = { 0 };
-		int rc;
-
-		pthread_mutex_lock(&work->lock);
-		if (work->next < work->plan->item_count && work->rc == OL_OK)
-			job.item = work->order[work->next++];
-		pthread_mutex_unlock(&work->lock);
-		if (!job.item)
-			return NULL;
-		job.size = job.item->blob.size;
-		rc = ol_copy_check(work->plan->copy, &err);
-		if (rc == OL_OK)
-			rc = carry(&job, &err);
-		if (rc < 0) {
-			tell(&job, OL_LAYER_FAILED, 0, NULL);
-			fail(work, job.item, rc, &err);
-		}
-	}
+	if (rc == OL_OK)
+		rc = carry(&job, err);
+	if (rc == OL_OK)
+		return OL_OK;
+	tell(&job, OL_LAYER_FAILED, 0, NULL);
+	work->plan->copy->stopped = true;
+	return ol_wrap(err, rc, "%s %s", item->is_layer ? "layer" : "config",
+		ol_digest_short(&item->blob.digest).text);
 }
 
 static int larger_first(const void *a, const void *b)
@@ -274,25 +245,21 @@ static void announce(struct work *work)
 int ol_copy_blobs(ol_copy_plan *plan, ol_error *err)
 {
 	struct work work = { .plan = plan };
-	unsigned streams = plan->destination->ops->streams;
-	pthread_t threads[STREAMS_MAX];
-	size_t started = 0;
+	const unsigned streams = plan->destination->ops->streams;
+	const ol_crew crew = { .jobs = plan->item_count,
+		.at_once = streams < 1             ? 1
+			   : streams > STREAMS_MAX ? STREAMS_MAX
+						   : streams,
+		.work = work_off,
+		.ctx = &work,
+		.stop = plan->copy->stop };
+	int rc;
 
-	pthread_mutex_init(&work.lock, NULL);
 	announce(&work);
-	while (started + 1 < streams && started + 1 < plan->item_count && started < STREAMS_MAX &&
-		pthread_create(&threads[started], NULL, worker, &work) == 0)
-		started++;
-	/* Fewer threads are slower, not wrong. */
-	(void)worker(&work);
-	for (size_t i = 0; i < started; i++)
-		(void)pthread_join(threads[i], NULL);
-	if (work.rc < 0 && err)
-		*err = work.error;
+	rc = ol_crew_run(&crew, err);
 	plan->copy->result.sent_bytes = work.sent;
 	plan->copy->result.mounted_bytes = work.mounted;
 	plan->copy->result.existing_bytes = work.existing;
-	pthread_mutex_destroy(&work.lock);
 	free(work.order);
-	return work.rc;
+	return rc;
 }

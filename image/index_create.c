@@ -6,13 +6,13 @@
  *	keep     the index document, and that all of it stays     index_keep.c
  */
 #include <fcntl.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/crew.h"
 #include "base/hashed_file.h"
 #include "image/index_priv.h"
 #include "snapshot/ztoc_make.h"
@@ -31,11 +31,7 @@ struct work {
 	ol_indexed *out;
 	ol_lease *lease;
 	ol_draft *draft;
-	ol_cancel *stop;      /* owned: the first failure fires it */
-	pthread_mutex_t lock; /* guards what follows */
-	size_t next;
-	int rc;
-	ol_error error;
+	ol_cancel *stop; /* owned: the first failure fires it */
 };
 
 struct job {
@@ -204,53 +200,29 @@ static int index_layer(struct job *job, ol_error *err)
 	return OL_OK;
 }
 
-static void *worker(void *ctx)
+static int work_off(void *ctx, size_t number, ol_error *err)
 {
 	struct work *work = ctx;
+	struct job job = { .work = work,
+		.blob = &work->subject->document->layers[number],
+		.layer = &work->out->layers[number],
+		.number = number };
 
-	for (;;) {
-		struct job job = { .work = work };
-		ol_error err = { 0 };
-		int rc;
-
-		pthread_mutex_lock(&work->lock);
-		job.number = work->rc == OL_OK ? work->next++ : work->out->layer_count;
-		pthread_mutex_unlock(&work->lock);
-		if (job.number >= work->out->layer_count)
-			return NULL;
-		job.blob = &work->subject->document->layers[job.number];
-		job.layer = &work->out->layers[job.number];
-		rc = index_layer(&job, &err);
-		if (rc == OL_OK)
-			continue;
-		pthread_mutex_lock(&work->lock);
-		if (work->rc == OL_OK || (work->rc == OL_ECANCELED && rc != OL_ECANCELED)) {
-			work->rc = rc;
-			work->error = err;
-		}
-		pthread_mutex_unlock(&work->lock);
-		ol_cancel_fire(work->stop);
-	}
+	return index_layer(&job, err);
 }
 
 static int index_layers(struct work *work, ol_error *err)
 {
 	const long processors = sysconf(_SC_NPROCESSORS_ONLN);
-	pthread_t threads[THREADS_MAX];
-	size_t started = 0;
+	const ol_crew crew = { .jobs = work->out->layer_count,
+		.at_once = processors < 1             ? 1
+			   : processors > THREADS_MAX ? THREADS_MAX
+						      : (size_t)processors,
+		.work = work_off,
+		.ctx = work,
+		.stop = work->stop };
 
-	pthread_mutex_init(&work->lock, NULL);
-	while (started < THREADS_MAX && (long)started + 1 < processors &&
-		started + 1 < work->out->layer_count &&
-		pthread_create(&threads[started], NULL, worker, work) == 0)
-		started++;
-	(void)worker(work); /* fewer threads are slower, not wrong */
-	for (size_t i = 0; i < started; i++)
-		(void)pthread_join(threads[i], NULL);
-	pthread_mutex_destroy(&work->lock);
-	if (work->rc < 0 && err)
-		*err = work->error;
-	return work->rc;
+	return ol_crew_run(&crew, err);
 }
 
 static void fill_layers(const ol_index_subject *subject, ol_indexed *out)

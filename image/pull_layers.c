@@ -16,6 +16,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/crew.h"
 #include "image/index_priv.h"
 #include "image/layer_take_priv.h"
 #include "image/pull_priv.h"
@@ -48,10 +49,6 @@ struct work {
 	ol_cancel *stop;      /* owned; fired by the first failure */
 	ol_unpack_gate *gate; /* owned */
 	sem_t decoders;       /* one slot a processor */
-	pthread_mutex_t lock; /* guards what follows */
-	size_t next;
-	int rc;
-	ol_error error;
 };
 
 static void tell(struct job *job, ol_layer_state state)
@@ -297,46 +294,19 @@ static int pull_layer(struct job *job, ol_error *err)
 	return rc < 0 ? rc : publish(job, &unpacked, err);
 }
 
-static void fail(struct work *work, const struct job *job, int rc, const ol_error *err)
+static int work_off(void *ctx, size_t number, ol_error *err)
 {
+	struct job *job = &((struct work *)ctx)->jobs[number];
 	const ol_digest_text digest = ol_digest_format(&job->blob->digest);
+	int rc = pull_layer(job, err);
 
-	pthread_mutex_lock(&work->lock);
-	if (work->rc == OL_OK || (work->rc == OL_ECANCELED && rc != OL_ECANCELED)) {
-		work->rc = rc;
-		work->error = *err;
-		if (strstr(work->error.text, digest.text))
-			(void)ol_wrap(&work->error, rc, "layer");
-		else
-			(void)ol_wrap(&work->error, rc, "layer %s", digest.text);
-	}
-	pthread_mutex_unlock(&work->lock);
-	ol_cancel_fire(work->stop);
-}
-
-static void *worker(void *arg)
-{
-	struct work *work = arg;
-
-	for (;;) {
-		struct job *job = NULL;
-		ol_error err = { 0 };
-		int rc;
-
-		pthread_mutex_lock(&work->lock);
-		if (work->next < work->count && work->rc == OL_OK)
-			job = &work->jobs[work->next++];
-		pthread_mutex_unlock(&work->lock);
-		if (!job)
-			return NULL;
-		rc = pull_layer(job, &err);
-		ol_ingest_close(job->ingest);
-		job->ingest = NULL;
-		if (rc < 0) {
-			tell(job, OL_LAYER_FAILED);
-			fail(work, job, rc, &err);
-		}
-	}
+	ol_ingest_close(job->ingest);
+	job->ingest = NULL;
+	if (rc == OL_OK)
+		return OL_OK;
+	tell(job, OL_LAYER_FAILED);
+	return strstr(err->text, digest.text) ? ol_wrap(err, rc, "layer")
+					      : ol_wrap(err, rc, "layer %s", digest.text);
 }
 
 static int larger_first(const void *a, const void *b)
@@ -400,10 +370,9 @@ static int pull_layers(
 {
 	struct work work = { .pull = pull, .stop = ol_cancel_new(), .gate = ol_unpack_gate_new() };
 	const long processors = sysconf(_SC_NPROCESSORS_ONLN);
-	pthread_t threads[FETCHES_AT_ONCE];
-	size_t started = 0;
+	ol_crew crew;
+	int rc;
 
-	pthread_mutex_init(&work.lock, NULL);
 	(void)sem_init(&work.decoders, 0, processors > 0 ? (unsigned)processors : 1);
 	work.shown = layer ? 1 : (unsigned)pull->layer_count;
 	work.jobs = ol_alloc_array((size_t)work.shown + 1, sizeof *work.jobs);
@@ -411,21 +380,17 @@ static int pull_layers(
 		add_job(&work, layer, diff_id, 0);
 	else
 		add_jobs(&work);
-	while (started < FETCHES_AT_ONCE && started < work.count &&
-		pthread_create(&threads[started], NULL, worker, &work) == 0)
-		started++;
-	if (started == 0 && work.count > 0)
-		work.rc = ol_fail(&work.error, OL_ESYSTEM, "cannot start a thread");
-	for (size_t i = 0; i < started; i++)
-		(void)pthread_join(threads[i], NULL);
-	if (work.rc < 0 && err)
-		*err = work.error;
+	crew = (ol_crew){ .jobs = work.count,
+		.at_once = FETCHES_AT_ONCE,
+		.work = work_off,
+		.ctx = &work,
+		.stop = work.stop };
+	rc = ol_crew_run(&crew, err);
 	(void)sem_destroy(&work.decoders);
-	pthread_mutex_destroy(&work.lock);
 	ol_unpack_gate_free(work.gate);
 	ol_cancel_free(work.stop);
 	free(work.jobs);
-	return work.rc;
+	return rc;
 }
 
 int ol_pull_layers(ol_pull_state *pull, ol_error *err)

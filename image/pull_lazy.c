@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 
 #include "base/alloc.h"
+#include "base/crew.h"
 #include "base/file.h"
 #include "base/limits.h"
 #include "image/lazy.h"
@@ -47,11 +48,7 @@ struct work {
 	struct job *jobs; /* owned; as the planned layers */
 	size_t count;
 	ol_lazy_external external;
-	pthread_mutex_t heavy; /* held for work that takes much memory. Order: before lock */
-	pthread_mutex_t lock;  /* guards what follows */
-	size_t next;
-	int rc;
-	ol_error error;
+	pthread_mutex_t heavy; /* held for work that takes much memory */
 };
 
 bool ol_layer_is_lazy(ol_store *store, const ol_digest *diff_id)
@@ -276,59 +273,21 @@ static int take(struct job *job, ol_error *err)
 	return OL_OK;
 }
 
-static void fail(struct work *work, const struct job *job, int rc, const ol_error *err)
+static int work_off(void *ctx, size_t number, ol_error *err)
 {
-	pthread_mutex_lock(&work->lock);
-	if (work->rc == OL_OK) {
-		work->rc = rc;
-		work->error = *err;
-		(void)ol_wrap(&work->error, rc, "layer %s",
-			ol_digest_format(&job->layer->blob->digest).text);
-	}
-	pthread_mutex_unlock(&work->lock);
-}
+	struct work *work = ctx;
+	struct job *job = &work->jobs[number];
+	int rc = ol_cancel_check(work->pull->incoming.session->options.cancel, err);
 
-static void *worker(void *arg)
-{
-	struct work *work = arg;
-
-	for (;;) {
-		struct job *job = NULL;
-		ol_error err = { 0 };
-		int rc;
-
-		pthread_mutex_lock(&work->lock);
-		if (work->next < work->count && work->rc == OL_OK)
-			job = &work->jobs[work->next++];
-		pthread_mutex_unlock(&work->lock);
-		if (!job)
-			return NULL;
-		rc = ol_cancel_check(work->pull->incoming.session->options.cancel, &err);
-		if (rc == OL_OK)
-			rc = take(job, &err);
-		if (rc < 0)
-			fail(work, job, rc, &err);
-		job->layer->lazy = rc == OL_OK && job->outcome == LAZY;
-		if (job->layer->lazy)
-			tell(job, OL_LAYER_LAZY);
-	}
-}
-
-static int run_all(struct work *work, ol_error *err)
-{
-	pthread_t threads[LAZIES_AT_ONCE];
-	size_t started = 0;
-
-	while (started < LAZIES_AT_ONCE && started < work->count &&
-		pthread_create(&threads[started], NULL, worker, work) == 0)
-		started++;
-	if (started == 0 && work->count > 0)
-		return ol_fail(err, OL_ESYSTEM, "cannot start a thread");
-	for (size_t i = 0; i < started; i++)
-		(void)pthread_join(threads[i], NULL);
-	if (work->rc < 0 && err)
-		*err = work->error;
-	return work->rc;
+	if (rc == OL_OK)
+		rc = take(job, err);
+	if (rc < 0)
+		return ol_wrap(
+			err, rc, "layer %s", ol_digest_format(&job->layer->blob->digest).text);
+	job->layer->lazy = job->outcome == LAZY;
+	if (job->layer->lazy)
+		tell(job, OL_LAYER_LAZY);
+	return OL_OK;
 }
 
 /* One line for all where none can be lazy, and no more is to be said of each; else one for each. */
@@ -478,14 +437,17 @@ int ol_pull_lazy(ol_pull_state *pull, ol_error *err)
 		};
 		tell(&jobs[i], OL_LAYER_WAITING);
 	}
-	pthread_mutex_init(&work.lock, NULL);
 	pthread_mutex_init(&work.heavy, NULL);
 	ol_lazy_external_init(&work.external);
 	starts = may_be_lazy(pull) && pthread_create(&holder, NULL, start_holder, pull) == 0;
 	rc = find_soci(&work, found, err);
 	if (rc == OL_OK) {
 		ol_lazy_profiles_begin(&profiles, pull, found);
-		rc = run_all(&work, err);
+		rc = ol_crew_run(&(ol_crew){ .jobs = work.count,
+					 .at_once = LAZIES_AT_ONCE,
+					 .work = work_off,
+					 .ctx = &work },
+			err);
 		ol_lazy_profiles_end(&profiles);
 	}
 	if (starts)
@@ -494,7 +456,6 @@ int ol_pull_lazy(ol_pull_state *pull, ol_error *err)
 		say_why(&work);
 	ol_lazy_external_done(&work.external);
 	pthread_mutex_destroy(&work.heavy);
-	pthread_mutex_destroy(&work.lock);
 	for (size_t i = 0; i < images; i++)
 		ol_soci_found_done(&found[i]);
 	return rc;
