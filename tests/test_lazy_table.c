@@ -175,123 +175,43 @@ static void the_first_extent_that_ends_after_an_offset_is_found(void **state)
 	ol_lazy_table_done(&table);
 }
 
-static void nothing(ol_lazy_table *t)
-{
-	(void)t;
-}
-static void no_blob(ol_lazy_table *t)
-{
-	t->about.blob = (ol_digest){ 0 };
-}
-static void no_format(ol_lazy_table *t)
-{
-	t->about.format[0] = '\0';
-}
-static void endless_format(ol_lazy_table *t)
-{
-	memset(t->about.format, 'x', sizeof t->about.format);
-}
-static void odd_payload(ol_lazy_table *t)
-{
-	t->about.payload_bytes++;
-}
-static void huge_payload(ol_lazy_table *t)
-{
-	t->about.payload_bytes = OL_LAYER_TAR_BYTES_MAX + 512;
-}
-static void no_layout(ol_lazy_table *t)
-{
-	t->about.layout = (ol_lazy_layout)3;
-}
-static void far_landmark(ol_lazy_table *t)
-{
-	t->about.prefetch_end = BLOB_BYTES + 1;
-}
-static void empty_piece(ol_lazy_table *t)
-{
-	t->pieces[2].end = t->pieces[2].begin;
-}
-static void far_piece(ol_lazy_table *t)
-{
-	t->pieces[2].end = BLOB_BYTES + 1;
-}
-static void pieces_share_two_bytes(ol_lazy_table *t)
-{
-	t->pieces[0].end = 102;
-}
-static void pieces_share_without_bits(ol_lazy_table *t)
-{
-	t->pieces[1].bits = 0;
-}
-static void raw_gives_more(ol_lazy_table *t)
-{
-	t->pieces[2].size = 601;
-}
-static void huge_piece(ol_lazy_table *t)
-{
-	t->pieces[1].size = OL_LAZY_PIECE_BYTES_MAX + 1;
-}
-static void long_piece(ol_lazy_table *t)
-{
-	t->about.blob_size = (uint64_t)1 << 40;
-	t->pieces[2].end = t->pieces[2].begin + OL_LAZY_PIECE_BYTES_MAX + 1;
-}
-static void no_kind(ol_lazy_table *t)
-{
-	t->pieces[2].kind = (ol_piece_kind)5;
-}
-static void eight_bits(ol_lazy_table *t)
-{
-	t->pieces[1].bits = 8;
-}
-static void raw_bits(ol_lazy_table *t)
-{
-	t->pieces[2].bits = 1;
-}
-static void raw_window(ol_lazy_table *t)
-{
-	t->pieces[2].window = 0;
-}
-static void far_window(ol_lazy_table *t)
-{
-	t->pieces[1].window = OL_TOC_BYTES_MAX + 1;
-}
-static void empty_extent(ol_lazy_table *t)
-{
-	t->extents[1].size = 0;
-}
-static void far_extent(ol_lazy_table *t)
-{
-	t->extents[3].offset = PAYLOAD_BYTES - 199;
-}
-static void endless_extent(ol_lazy_table *t)
-{
-	t->extents[3].offset = UINT64_MAX - 1;
-}
-static void overlapping_extents(ol_lazy_table *t)
-{
-	t->extents[1].offset--;
-}
-static void no_such_piece(ol_lazy_table *t)
-{
-	t->extents[3].piece = 3;
-}
-static void beyond_its_piece(ol_lazy_table *t)
-{
-	t->extents[2].inner = 1;
-}
-static void endless_inner(ol_lazy_table *t)
-{
-	t->extents[2].inner = UINT64_MAX - 5;
-}
-static void no_digest(ol_lazy_table *t)
-{
-	t->extents[2].digest = (ol_digest){ 0 };
-}
-static void too_many(ol_lazy_table *t)
-{
-	t->piece_count = OL_LAZY_PIECES_MAX + 1;
-}
+/* A table to which one thing is done. */
+#define HARM(name, what)                                                                           \
+	static void name(ol_lazy_table *t)                                                         \
+	{                                                                                          \
+		what;                                                                              \
+	}
+
+HARM(nothing, (void)t)
+HARM(no_blob, t->about.blob = (ol_digest){ 0 })
+HARM(no_format, t->about.format[0] = '\0')
+HARM(endless_format, memset(t->about.format, 'x', sizeof t->about.format))
+HARM(odd_payload, t->about.payload_bytes++)
+HARM(huge_payload, t->about.payload_bytes = OL_LAYER_TAR_BYTES_MAX + 512)
+HARM(no_layout, t->about.layout = (ol_lazy_layout)3)
+HARM(far_landmark, t->about.prefetch_end = BLOB_BYTES + 1)
+HARM(empty_piece, t->pieces[2].end = t->pieces[2].begin)
+HARM(far_piece, t->pieces[2].end = BLOB_BYTES + 1)
+HARM(pieces_share_two_bytes, t->pieces[0].end = 102)
+HARM(pieces_share_without_bits, t->pieces[1].bits = 0)
+HARM(raw_gives_more, t->pieces[2].size = 601)
+HARM(huge_piece, t->pieces[1].size = OL_LAZY_PIECE_BYTES_MAX + 1)
+HARM(long_piece, t->about.blob_size = (uint64_t)1 << 40;
+	t->pieces[2].end = t->pieces[2].begin + OL_LAZY_PIECE_BYTES_MAX + 1)
+HARM(no_kind, t->pieces[2].kind = (ol_piece_kind)5)
+HARM(eight_bits, t->pieces[1].bits = 8)
+HARM(raw_bits, t->pieces[2].bits = 1)
+HARM(raw_window, t->pieces[2].window = 0)
+HARM(far_window, t->pieces[1].window = OL_TOC_BYTES_MAX + 1)
+HARM(empty_extent, t->extents[1].size = 0)
+HARM(far_extent, t->extents[3].offset = PAYLOAD_BYTES - 199)
+HARM(endless_extent, t->extents[3].offset = UINT64_MAX - 1)
+HARM(overlapping_extents, t->extents[1].offset--)
+HARM(no_such_piece, t->extents[3].piece = 3)
+HARM(beyond_its_piece, t->extents[2].inner = 1)
+HARM(endless_inner, t->extents[2].inner = UINT64_MAX - 5)
+HARM(no_digest, t->extents[2].digest = (ol_digest){ 0 })
+HARM(too_many, t->piece_count = OL_LAZY_PIECES_MAX + 1)
 
 /* Each row breaks one thing. It is refused when it is written, and when it is read. */
 static void what_does_not_hold_is_refused(void **state)
