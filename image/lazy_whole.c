@@ -11,7 +11,8 @@
 #include "store/name.h"
 #include "store/reach.h"
 
-#define IMAGES_MAX 256
+/* That have one layer: more than a machine has, and 5 MiB if it had. */
+#define IMAGES_MAX 65536
 
 static int get_config(void *ctx, const ol_descriptor *descriptor, ol_config **out, ol_error *err)
 {
@@ -132,9 +133,18 @@ int ol_lazy_whole_images(ol_session *session, const ol_digest *diff_id, ol_error
 {
 	ol_autofree ol_digest *roots = NULL;
 	size_t count = 0;
+	int failed = OL_OK;
 	int rc = ol_reach_roots(session->store, diff_id, IMAGES_MAX, &roots, &count, err);
 
-	for (size_t i = 0; rc == OL_OK && i < count; i++)
-		rc = whole_image(session, &roots[i], err);
+	for (size_t i = 0; failed != OL_ECANCELED && i < count; i++) {
+		ol_error failure = { 0 };
+
+		failed = whole_image(session, &roots[i], &failure);
+		if (rc < 0 || failed == OL_OK)
+			continue;
+		rc = ol_wrap(&failure, failed, "image %s", ol_digest_short(&roots[i]).text);
+		if (err)
+			*err = failure;
+	}
 	return rc;
 }

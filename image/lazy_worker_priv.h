@@ -224,5 +224,5 @@ void ol_lazy_poison(ol_lazy_job *job, const ol_error *why);
 
 /* lazy_whole.c */
 /* What is left to do for images once a layer of theirs is whole: chains, index.json. Images that
- * are not whole yet are passed over. */
+ * are not whole yet are passed over. One that fails keeps no other back; err is of the first. */
 int ol_lazy_whole_images(ol_session *session, const ol_digest *diff_id, ol_error *err);
