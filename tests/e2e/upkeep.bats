@@ -58,7 +58,7 @@ field() { orlop df --json | jq -r ".[] | select(.Type == \"$1\") | .$2"; }
 	run -1 orlop prune < /dev/null
 	[[ "$output" == *"no terminal to ask"* ]]
 	[[ "$output" == *"--force"* ]]
-	run -0 "$TESTS/e2e/pty-run" --type "n\n" sh -c "echo ready; exec '$ORLOP' prune"
+	run -0 "$TESTS/e2e/pty-run" --type "n\n" --after "[y/N]" "$ORLOP" prune
 	[[ "$output" == *"WARNING! This will remove all dangling images."*"[y/N]"* ]]
 	run -0 orlop image prune -f
 	[ "$output" = "Total reclaimed space: 0B" ]
