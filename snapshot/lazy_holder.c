@@ -240,6 +240,10 @@ static int loop(ol_holder *h, ol_error *err)
 		size_t count;
 
 		ol_holder_look(h, now);
+		if (now >= h->next_trim_ms) {
+			ol_holder_log_trim(h);
+			h->next_trim_ms = now + TICK_MS;
+		}
 		if (!h->worker_pid && ol_holder_worker_wanted(h) && now >= h->next_start_ms)
 			ol_holder_worker_start(h, now);
 		ol_holder_worker_tell(h);

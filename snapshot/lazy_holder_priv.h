@@ -51,7 +51,7 @@ typedef struct ol_holder {
 	ol_engine *engine; /* owned, as are all descriptors */
 	char why[256];
 	int lazy_fd, lock_fd, listen_fd, signal_fd, log_fd;
-	uint64_t log_bytes;
+	uint64_t next_trim_ms; /* when the log's size is looked at */
 	/* what is watched, and who waits */
 	ol_holder_layer **layers; /* owned, each too */
 	size_t layer_count, layer_cap;
@@ -79,6 +79,8 @@ typedef struct ol_holder {
 
 void ol_holder_log(ol_holder *h, const char *fmt, ...) OL_PRINTF(2, 3);
 int ol_holder_log_open(ol_holder *h, ol_error *err);
+/* Begins the log anew where it has become too large; what was in it is log.1 then. */
+void ol_holder_log_trim(ol_holder *h);
 /* Must it go on whoever asks it to end? */
 bool ol_holder_is_needed(const ol_holder *h);
 /* Notes in lazy/held who we are and what is watched; extra: what is about to be, or NULL. */

@@ -409,6 +409,37 @@ static void what_is_read_is_filled(void **state)
 	check_readers(b, 30);
 }
 
+static uint64_t log_bytes(const box *b, const char *name)
+{
+	struct stat st;
+
+	return fstatat(ol_store_run_fd(b->store), name, &st, 0) == 0 ? (uint64_t)st.st_size : 0;
+}
+
+/* Whoever writes: a worker has its own copy of the descriptor, and may live for days. */
+static void the_log_is_begun_anew_under_who_writes_it(void **state)
+{
+	static const char line[] = "a worker's line\n";
+	box *b = *state;
+	ol_autofree char *lines = ol_alloc(3 << 19);
+	ol_autofd int fd = -1;
+
+	start(b, "works");
+	mount_layer(b);
+	memset(lines, 'x', 3 << 19);
+	fd = openat(
+		ol_store_run_fd(b->store), OL_LAZY_RUN_DIR "/log", O_WRONLY | O_APPEND | O_CLOEXEC);
+	CHECK_INT("write", OL_OK, ol_write_all(fd, lines, 3 << 19, NULL));
+	for (uint64_t until = ol_now_ms() + 15000;
+		log_bytes(b, OL_LAZY_RUN_DIR "/log") >= 1 << 20 && ol_now_ms() < until;
+		ol_sleep_ms(20))
+		continue;
+	CHECK_INT("write", OL_OK, ol_write_all(fd, line, sizeof line - 1, NULL));
+	CHECK_INT("the old one", 1, log_bytes(b, OL_LAZY_RUN_DIR "/log.1") >= 3 << 19);
+	CHECK_INT("the new one", 1, log_bytes(b, OL_LAZY_RUN_DIR "/log") >= sizeof line - 1);
+	CHECK_INT("the new one", 1, log_bytes(b, OL_LAZY_RUN_DIR "/log") < 1 << 20);
+}
+
 static void readers_wait_while_workers_die(void **state)
 {
 	box *b = *state;
@@ -679,6 +710,7 @@ int main(int argc, char **argv)
 	for (const ol_lazy_engine *const *row = ol_lazy_engines(); *row; row++) {
 		struct CMUnitTest tests[] = {
 			HOLDER_TEST(what_is_read_is_filled),
+			HOLDER_TEST(the_log_is_begun_anew_under_who_writes_it),
 			HOLDER_TEST(readers_wait_while_workers_die),
 			HOLDER_TEST(a_failure_is_an_error_never_zeros),
 			HOLDER_TEST(one_that_lies_is_not_believed),
