@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -19,6 +20,8 @@
 #define LOOK_MS          200
 #define LINE_BYTES_MAX   64
 #define RECORD_BYTES_MAX (OL_PROFILE_RANGES_MAX * LINE_BYTES_MAX)
+/* Of threads that find room at one time each writes a line. */
+#define READ_BYTES_MAX (2 * RECORD_BYTES_MAX)
 
 struct line {
 	uint64_t when;
@@ -32,7 +35,7 @@ struct lines {
 
 static char *path_of(const ol_digest *diff_id)
 {
-	return ol_text("lazy/%s.record", ol_digest_hex(diff_id).text);
+	return ol_text(OL_LAZY_RUN_DIR "/%s.record", ol_digest_hex(diff_id).text);
 }
 
 /* Space or newline, as is wanted, must follow. */
@@ -91,6 +94,7 @@ void ol_lazy_record_ask(ol_lazy_job *job, uint64_t start, uint64_t end)
 	ol_auto_str ol_str text = OL_STR(RECORD_BYTES_MAX);
 	ol_range last = { 0 };
 	ol_autofd int fd = -1;
+	struct stat st;
 
 	if (!is_recorded(job, path, now))
 		return;
@@ -105,10 +109,11 @@ void ol_lazy_record_ask(ol_lazy_job *job, uint64_t start, uint64_t end)
 			&text, "%" PRIu64 " %" PRIu64 " %" PRIu64 "\n", now, last.start, last.end);
 	}
 	/* One write: lines of several threads do not mix. A recording that ends just now is gone,
-	 * and is not made again. */
+	 * and is not made again. One that is full keeps what was read first. */
 	fd = openat(ol_store_run_fd(job->worker->session->store), path,
 		O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW);
-	if (fd >= 0 && text.size > 0)
+	if (fd >= 0 && text.size > 0 && fstat(fd, &st) == 0 &&
+		(uint64_t)st.st_size + text.size <= RECORD_BYTES_MAX)
 		(void)ol_write_all(fd, text.data, text.size, NULL);
 }
 
@@ -118,7 +123,7 @@ int ol_lazy_record_begin(
 	const int run_fd = ol_store_run_fd(session->store);
 	ol_autofree char *head = ol_text("%" PRIu64 "\n", ol_now_ms() + OL_RECORD_MS);
 	size_t lazy = 0;
-	int rc = ol_mkdirs(run_fd, "lazy", 0700, err);
+	int rc = ol_mkdirs(run_fd, OL_LAZY_RUN_DIR, 0700, err);
 
 	for (size_t i = 0; rc == OL_OK && i < count; i++) {
 		ol_autofree char *path = path_of(&layers[i].diff_id);
@@ -193,18 +198,25 @@ int ol_lazy_record_end(ol_session *session, const ol_digest *manifest, const ol_
 
 	for (size_t i = 0; i < count; i++) {
 		ol_autofree char *path = path_of(&layers[i].diff_id);
-		ol_auto_buf ol_buf text = OL_BUF(RECORD_BYTES_MAX);
+		ol_auto_buf ol_buf text = OL_BUF(READ_BYTES_MAX);
+		ol_error why = { 0 };
+		const int failed = ol_file_read(run_fd, path, true, &text, &why);
 
-		if (ol_file_read(run_fd, path, true, &text, NULL) == OL_OK)
+		if (failed == OL_OK)
 			read_lines(ol_str_text(&text), &layers[i].blob, &lines);
 		(void)unlinkat(run_fd, path, 0);
+		if (rc < 0 || failed == OL_OK || failed == OL_ENOTFOUND)
+			continue;
+		rc = failed;
+		if (err)
+			*err = why;
 	}
 	if (lines.count)
 		qsort(lines.list, lines.count, sizeof *lines.list, by_time);
 	for (size_t i = 0; i < lines.count; i++)
 		ol_profile_add(&profile, &lines.list[i].range);
 	*ranges = profile.count;
-	if (profile.count)
+	if (rc == OL_OK && profile.count)
 		rc = keep(session->store, manifest, &profile, err);
 	ol_profile_done(&profile);
 	free(lines.list);

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/limits.h"
 #include "image/lazy_record_priv.h"
 #include "image/lazy_worker_priv.h"
 #include "manifest/profile.h"
@@ -127,6 +128,55 @@ static void reads_that_come_late_are_no_starts(void **state)
 	done(&self);
 }
 
+/* What was read first counts: past the bound nothing more is written down, and what is there is
+ * kept.
+ */
+static void a_recording_that_is_full_is_kept(void **state)
+{
+	static const char line[] = "1 100 200\n";
+	store_box *box = *state;
+	struct recording self;
+	ol_autofree char *path = NULL;
+	ol_auto_str ol_str text = OL_STR(OL_PROFILE_RANGES_MAX * 64);
+	ol_profile profile = { 0 };
+	struct stat st;
+
+	begin(&self, box);
+	path = path_of(&self);
+	(void)ol_str_addf(&text, "%llu\n", (unsigned long long)ol_now_ms() + 60000);
+	while (text.size + sizeof line - 1 <= OL_PROFILE_RANGES_MAX * 64)
+		(void)ol_str_add(&text, line);
+	CHECK_INT("full", OL_OK,
+		ol_publish(ol_store_run_fd(box->store), path, ol_buf_view(&text), 0600,
+			OL_PUBLISH_REPLACE, NULL));
+	ol_lazy_record_ask(&self.job, 4096, 4097);
+	assert_int_equal(0, fstatat(ol_store_run_fd(box->store), path, &st, 0));
+	assert_int_equal(text.size, st.st_size);
+	assert_int_equal(1, end(&self, OL_OK));
+	read_profile(box, &self.manifest, &profile);
+	assert_int_equal(100, profile.ranges[0].start);
+	assert_int_equal(200, profile.ranges[0].end);
+	ol_profile_done(&profile);
+	done(&self);
+}
+
+/* Why nothing was recorded is said. */
+static void a_recording_that_cannot_be_read_is_a_failure(void **state)
+{
+	store_box *box = *state;
+	struct recording self;
+	ol_autofree char *path = NULL;
+
+	begin(&self, box);
+	path = path_of(&self);
+	assert_int_equal(0, unlinkat(ol_store_run_fd(box->store), path, 0));
+	assert_int_equal(0, mkdirat(ol_store_run_fd(box->store), path, 0700));
+	CHECK_INT("end", true,
+		ol_lazy_record_end(
+			&self.session, &self.manifest, &self.layer, 1, &(size_t){ 0 }, NULL) < 0);
+	done(&self);
+}
+
 /* What a killed worker left of its last line, or anything else, ends the list. */
 static void lines_that_are_none_are_passed_over(void **state)
 {
@@ -174,6 +224,8 @@ int main(void)
 		BOX_TEST(reads_become_a_profile),
 		BOX_TEST(reads_that_come_late_are_no_starts),
 		BOX_TEST(lines_that_are_none_are_passed_over),
+		BOX_TEST(a_recording_that_is_full_is_kept),
+		BOX_TEST(a_recording_that_cannot_be_read_is_a_failure),
 		BOX_TEST(who_has_no_lazy_layer_cannot_record),
 	};
 
