@@ -65,8 +65,10 @@ static int on_layer(void *ctx, const ol_layer_info *layer, ol_error *err)
 	if (layer->is_chain || strcmp(layer->driver, OL_LAZY_DRIVER) != 0)
 		return OL_OK;
 	rc = describe(each, layer, &row, &image, &table, &why);
-	if (rc == OL_ENOTFOUND)
+	if (rc == OL_ENOTFOUND) {
+		ol_lazy_table_done(&table);
 		return OL_OK;
+	}
 	if (rc < 0)
 		ol_tell_text(&each->session->options.listener, OL_EVENT_WARNING, "layer %s: %s",
 			ol_digest_short(&layer->key).text, why.text);
