@@ -1,13 +1,13 @@
 /*
  * An image with its SOCI indexes, made of the image as it is and read by a copy as any other
- *origin:
+ * origin:
  *
  *	base     index ─▶ manifest ─▶ layers
  *	this     index'─┬▶ manifest' ─▶ the same layers       manifest' names the SOCI index
  *	                └▶ SOCI index ─▶ ztocs, start profile
  *
  * Documents that change are made here; the SOCI index and its blobs are the store's; everything
- *else is the base's. soci-snapshotter docs/soci-index-manifest-v2.md, soci/soci_convert.go.
+ * else is the base's. soci-snapshotter docs/soci-index-manifest-v2.md, soci/soci_convert.go.
  */
 #include <assert.h>
 #include <string.h>

@@ -2,7 +2,7 @@
 
 /*
  * Lazy pull: an image is usable after a few requests; the rest arrives when it is read, or in the
- * background. design.md section 6; docs/architecture.md "Lazy layers".
+ * background: docs/architecture.md "Lazy layers".
  *
  *	pull --lazy    image/pull_lazy.c      table of contents ─▶ index, seek table; the name
  *	run            ol_lazy_start          a holder, which starts a worker
@@ -44,11 +44,13 @@ int ol_lazy_worker_main(ol_session *session, int link_fd, ol_error *err);
 typedef struct ol_lazy_row {
 	const char *image; /* a name of an image that has it; "" if none */
 	ol_layer_info layer;
-	const char *format, *engine; /* engine "" while it is not mounted */
-	uint64_t payload_bytes;
+	const char *format, *engine;      /* engine "" while it is not mounted */
+	uint64_t payload_bytes;           /* 0, as format is "", where its folder cannot be read */
 	const char *words;                /* why it is stalled or poisoned; else "" */
 	const ol_lazy_counters *counters; /* zeros where nobody filled it yet */
 } ol_lazy_row;
+/* Calls for each; what cannot be read of one is told the listener. A negative return of call ends
+ * it and is passed on. */
 int ol_lazy_each(ol_session *session, int (*call)(void *ctx, const ol_lazy_row *row, ol_error *err),
 	void *ctx, ol_error *err);
 

@@ -5,8 +5,7 @@
  *
  *	run     begin: an empty <run dir>/lazy/<hex>.record for each lazy layer
  *	worker  a line for each read that it serves, until the time in the first one is over
- *	run     end, once the container has: all lines by time ─▶ profile ─▶ attached to the
- *manifest
+ *	run     end, once the container has: lines by time ─▶ profile ─▶ attached to the manifest
  *
  *	<deadline>\n                 milliseconds of the monotonic clock: a file means this boot
  *	<when> <start> <end>\n …     bytes of the blob

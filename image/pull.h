@@ -26,7 +26,8 @@ typedef struct ol_pull_result {
 	uint64_t missing_bytes; /* compressed, of lazy layers: what comes when they are read */
 } ol_pull_result;
 
-/* Pulls an image so that it can be mounted: design.md section 5. */
+/* Pulls an image so that it can be mounted: docs/architecture.md "One pull, step by
+ * step". */
 int ol_pull(
 	ol_session *session, const ol_pull_options *options, ol_pull_result *out, ol_error *err);
 /* What a name stands for, as ol_pull takes it (the first choice where it would search). */

@@ -5,9 +5,8 @@
 #include "base/ckd.h"
 #include "base/limits.h"
 
-#define GZIP_HEAD                                                                                  \
-	"\x1f\x8b\x08\x04\0\0\0\0\0\xff" /* deflate, with an extra field, no time, system unknown  \
-					  */
+/* Deflate, with an extra field, no time, system unknown. */
+#define GZIP_HEAD         "\x1f\x8b\x08\x04\0\0\0\0\0\xff"
 #define GZIP_HEAD_BYTES   10
 #define STARGZ_MAGIC      "STARGZ"
 #define EXTERNAL_MAGIC    "STARGZEXTERNALTOC"

@@ -4,7 +4,7 @@
  * From a layer's table of contents to what makes it mountable before it is here: its index, and its
  * seek table. The entries become tar headers and go through manifest/tar.h, as a layer's do that is
  * pulled whole: so names, whiteouts, xattrs and limits are judged in one place, and both views
- *agree.
+ * agree.
  *
  *	toc ─▶ tar headers ─▶ ol_tar ─▶ ol_erofs_writer ─▶ index.erofs
  *	  └──▶ pieces, extents ─▶ ol_lazy_table_write ─▶ seek

@@ -21,9 +21,8 @@
 #include "snapshot/erofs_driver_priv.h"
 #include "snapshot/lazy_engine_priv.h"
 
-#define PROBE_MS                                                                                   \
-	3000 /* a busy machine may take its time; a kernel that does not ask never will            \
-	      */
+/* A busy machine may take its time; a kernel that does not ask never will. */
+#define PROBE_MS 3000
 
 const ol_lazy_engine *const *ol_lazy_engines(void)
 {

@@ -27,9 +27,9 @@
 #define PRE_ACCESS UINT64_C(0x00100000)
 #define INFO_RANGE 6
 #define DENY_EIO   ((uint32_t)FAN_DENY | ((uint32_t)EIO << 24))
-#define EVENT_BYTES                                                                                \
-	64            /* an event with its range has 48: two do not fit, so one read is one event */
-#define TURNS_MAX 256 /* events answered in one next(): others have their turn then */
+/* An event with its range has 48: two do not fit, so one read is one event. */
+#define EVENT_BYTES 64
+#define TURNS_MAX   256 /* events answered in one next(): others have their turn then */
 /* Numbers of descriptors that events of a process before this one may have. */
 #define SWEEP_FDS 65536
 

@@ -3,8 +3,7 @@
  * events can do. EROFS is mounted on such a file and keeps the pages, so what was read once is not
  * asked for again.
  *
- *	EROFS reads <hex> ─▶ FUSE_READ {unique, offset, size} ─▶ next() … answer(): bytes of the
- *payload
+ *	EROFS reads <hex> ─▶ FUSE_READ {unique, offset, size} ─▶ next() … answer(): its bytes
  *
  * The file system is mounted nowhere: its one descriptor is kept here, so it goes with this process
  * and leaves nothing behind. To open a file of it would wait for ourselves: device() does that on a

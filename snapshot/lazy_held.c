@@ -8,8 +8,7 @@
 #include "snapshot/lazy_engine.h"
 #include "snapshot/lazy_held_priv.h"
 
-#define HEAD       "orlop-held 1"
-#define LINES_HEAD 5
+#define HEAD "orlop-held 1"
 
 void ol_held_done(ol_held *held)
 {

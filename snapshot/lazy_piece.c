@@ -4,9 +4,9 @@
  *
  *	RAW      copied
  *	GZIP     members one after another, with the decoder that pull has (ISA-L)
- *	DEFLATE  from a checkpoint: the bits that are left of a byte, the window, raw deflate; at
- *the member's end its trailer of 8 bytes, and the next one (lazy_piece_deflate.c) ZSTD     frames
- *one after another, skippable ones passed over, with the decoder that pull has
+ *	DEFLATE  from a checkpoint on, over the ends of members (lazy_piece_deflate.c)
+ *	ZSTD     frames one after another, skippable ones passed over, with the decoder that pull
+ *	         has
  */
 #include "snapshot/lazy_piece.h"
 

@@ -1,9 +1,9 @@
 /*
  * A table of contents and checkpoints of a layer that is pulled whole, kept where they cost
- *nothing: zlib takes two to three times as long as ISA-L, but alone tells where blocks begin. As
- *long as the network is slower than either, decoding mostly waits. Once it does not, zlib stops at
- *the next block, and ISA-L takes over with its window, checksum and half a byte
- *(docs/architecture.md "Lazy layers" has the figures).
+ * nothing: zlib takes two to three times as long as ISA-L, but alone tells where blocks begin. As
+ * long as the network is slower than either, decoding mostly waits. Once it does not, zlib stops at
+ * the next block, and ISA-L takes over with its window, checksum and half a byte
+ * (docs/architecture.md "Lazy layers" has the figures).
  *
  *	decoding   waits ……… works ……… waits ……       share of working over the last seconds
  *	                                              ≤ 1/4: zlib goes on   > 1/4: ISA-L, for good

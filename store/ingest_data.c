@@ -7,8 +7,8 @@
  *
  * kill -9 loses what is pending: less than 1 MiB for each stream of writes, since a stream's bytes
  * form one range; or, where writes jump, 4 MiB in all; and no more than 50 ms brought. Invariant 10
- *needs no fsync: a killed process leaves its page cache, and after another boot the map is not
- *believed, unless by who verifies what it tells of.
+ * needs no fsync: a killed process leaves its page cache, and after another boot the map is not
+ * believed, unless by who verifies what it tells of.
  */
 #include <fcntl.h>
 #include <sys/stat.h>

@@ -2,8 +2,8 @@
 
 /*
  * The store: blobs, layers and what is known of them, in one folder, for many processes at once. It
- * knows digests and edges, never media types. design.md section 3 and docs/formats.md give every
- * byte on disk; section 4 the durability protocol.
+ * knows digests and edges, never media types. docs/formats.md gives every byte on disk,
+ * docs/architecture.md "Durable without waiting" the durability protocol.
  *
  * A handle may be used by several threads. Readers never wait for writers; writers wait for each
  * other briefly.

@@ -1,5 +1,6 @@
 /*
- * ol_store_sync: from `written` to `durable`, behind the pull's back (design.md section 4). Files
+ * ol_store_sync: from `written` to `durable`, behind the pull's back (docs/architecture.md
+ * "Durable without waiting"). Files
  * first, then their folders, then one FULL commit, which brings the whole log to disk and so
  * everything that was committed before it.
  */
