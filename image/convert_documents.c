@@ -114,17 +114,6 @@ static int put_manifest(
 				&(ol_incoming_source){ get_config, state }, err);
 }
 
-static ol_json *platform_json(const ol_platform *platform)
-{
-	ol_json *json = ol_json_object();
-
-	ol_json_set_text(json, "architecture", platform->architecture);
-	ol_json_set_text(json, "os", platform->os);
-	if (*platform->variant)
-		ol_json_set_text(json, "variant", platform->variant);
-	return json;
-}
-
 int ol_convert_describe(ol_convert_state *state, ol_error *err)
 {
 	ol_incoming *incoming = &state->incoming;
@@ -139,7 +128,8 @@ int ol_convert_describe(ol_convert_state *state, ol_error *err)
 		if (rc < 0)
 			break;
 		entry = ol_descriptor_json(made.media_type, &made.digest, made.size);
-		ol_json_set(entry, "platform", platform_json(&state->sources[i].config->platform));
+		ol_json_set(
+			entry, "platform", ol_platform_json(&state->sources[i].config->platform));
 		ol_json_push(manifests, entry);
 	}
 	ol_json_set_int(index, "schemaVersion", 2);

@@ -116,19 +116,13 @@ static int list_platforms(ol_incoming *incoming, ol_resolved *out, ol_error *err
 	int rc = OL_OK;
 
 	for (size_t i = 0; rc == OL_OK && i < incoming->count; i++) {
-		const ol_platform *p = &incoming->images[i].platform;
 		ol_resolved one = { 0 };
-		ol_json *entry, *platform;
+		ol_json *entry;
 
 		rc = list_image(incoming, &incoming->images[i], &one, err);
 		children[i] = one.digest;
 		entry = ol_descriptor_json(one.media_type, &one.digest, one.size);
-		platform = ol_json_object();
-		ol_json_set_text(platform, "os", p->os);
-		ol_json_set_text(platform, "architecture", p->architecture);
-		if (*p->variant)
-			ol_json_set_text(platform, "variant", p->variant);
-		ol_json_set(entry, "platform", platform);
+		ol_json_set(entry, "platform", ol_platform_json(&incoming->images[i].platform));
 		ol_json_push(manifests, entry);
 	}
 	ol_json_set_int(index, "schemaVersion", 2);

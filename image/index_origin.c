@@ -19,7 +19,6 @@
 #include "manifest/soci.h"
 #include "store/attached.h"
 
-#define DOCUMENTS_MAX   4096 /* as an index has entries */
 #define SMALL_BYTES_MAX OL_CONFIG_BYTES_MAX
 #define MANIFEST_DIGEST "com.amazon.soci.image-manifest-digest"
 #define INDEX_DIGEST    "com.amazon.soci.index-digest"
@@ -200,17 +199,6 @@ static int make_manifest(struct indexed_origin *self, ol_view bytes, const ol_di
 
 /* --- the index over both --- */
 
-static ol_json *platform_json(const ol_platform *platform)
-{
-	ol_json *json = ol_json_object();
-
-	ol_json_set_text(json, "architecture", platform->architecture);
-	ol_json_set_text(json, "os", platform->os);
-	if (*platform->variant)
-		ol_json_set_text(json, "variant", platform->variant);
-	return json;
-}
-
 static int read_small(ol_origin *base, const ol_descriptor *blob, ol_buf *out, ol_error *err)
 {
 	ol_auto(ol_reader_close) ol_reader *reader = NULL;
@@ -251,7 +239,7 @@ static int find_platform(ol_origin *base, ol_view manifest, ol_json **out, ol_er
 	if (rc == OL_OK)
 		rc = ol_config_parse(ol_buf_view(&bytes), &config, err);
 	if (rc == OL_OK)
-		*out = platform_json(&config->platform);
+		*out = ol_platform_json(&config->platform);
 	return rc;
 }
 

@@ -89,17 +89,6 @@ static int add_image(ol_save_plan *plan, ol_save_image *image, ol_error *err)
 	return rc;
 }
 
-static ol_json *platform_json(const ol_platform *platform)
-{
-	ol_json *json = ol_json_object();
-
-	ol_json_set_text(json, "os", platform->os);
-	ol_json_set_text(json, "architecture", platform->architecture);
-	if (*platform->variant)
-		ol_json_set_text(json, "variant", platform->variant);
-	return json;
-}
-
 static int derive_index(ol_save_plan *plan, ol_save_root *root, ol_error *err)
 {
 	ol_json *json = ol_json_object(), *manifests = ol_json_array();
@@ -107,7 +96,7 @@ static int derive_index(ol_save_plan *plan, ol_save_root *root, ol_error *err)
 	for (size_t i = 0; i < root->count; i++) {
 		ol_json *entry = ol_save_descriptor_json(&root->images[i].listed);
 
-		ol_json_set(entry, "platform", platform_json(&root->images[i].config->platform));
+		ol_json_set(entry, "platform", ol_platform_json(&root->images[i].config->platform));
 		ol_json_push(manifests, entry);
 	}
 	ol_json_set_int(json, "schemaVersion", 2);

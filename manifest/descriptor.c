@@ -256,3 +256,14 @@ ol_json *ol_descriptor_json(const char *media_type, const ol_digest *digest, uin
 	ol_json_set_int(json, "size", (int64_t)size);
 	return json;
 }
+
+ol_json *ol_platform_json(const ol_platform *platform)
+{
+	ol_json *json = ol_json_object();
+
+	ol_json_set_text(json, "architecture", platform->architecture);
+	ol_json_set_text(json, "os", platform->os);
+	if (*platform->variant)
+		ol_json_set_text(json, "variant", platform->variant);
+	return json;
+}

@@ -31,3 +31,5 @@ const char *ol_descriptor_annotation(const ol_descriptor *descriptor, const char
 
 /* One of ours, to be written: media type, digest and size. */
 ol_json *ol_descriptor_json(const char *media_type, const ol_digest *digest, uint64_t size);
+/* What an index says of an image's platform. */
+ol_json *ol_platform_json(const ol_platform *platform);

@@ -136,14 +136,13 @@ static inline void box_print_finding(void *ctx, const ol_finding *finding)
 	print_error("%s: %s (%s)\n", finding->what, finding->why, finding->hint);
 }
 
-/* Puts a layer whose index holds text, from a file of the box. */
-static inline int box_layer(
-	store_box *box, ol_store *store, const char *key, const char *text, ol_error *err)
+/* Puts a layer of a driver, whose index holds text, from a file of the box. */
+static inline int box_layer_of(const char *driver, store_box *box, ol_store *store, const char *key,
+	const char *text, ol_error *err)
 {
 	ol_layer_info info = {
 		.key = box_digest(key),
 		.diff_id = box_digest(key),
-		.driver = "erofs",
 		.tar_bytes = 10240,
 		.disk_bytes = strlen(text),
 		.entries = 3,
@@ -154,8 +153,15 @@ static inline int box_layer(
 		.origin = "reg.example/app:1",
 	};
 
+	(void)snprintf(info.driver, sizeof info.driver, "%s", driver);
 	box_file(box, "staged", text);
 	return ol_layer_put(store, &info, box->dir_fd, "staged", err);
+}
+
+static inline int box_layer(
+	store_box *box, ol_store *store, const char *key, const char *text, ol_error *err)
+{
+	return box_layer_of("erofs", box, store, key, text, err);
 }
 
 /* Runs work in a child that a fault point kills, or that ends by itself. Returns whether it was

@@ -36,21 +36,7 @@ static void on_event(void *ctx, const ol_event *event)
 
 static void put_row(store_box *box, const char *name, const char *driver)
 {
-	ol_layer_info info = {
-		.key = box_digest(name),
-		.diff_id = box_digest(name),
-		.tar_bytes = 512,
-		.disk_bytes = strlen(name),
-		.entries = 1,
-		.blob = box_digest("blob"),
-		.blob_size = 1000,
-		.media_type = "application/vnd.oci.image.layer.v1.tar+gzip",
-		.index_digest = box_digest(name),
-	};
-
-	(void)snprintf(info.driver, sizeof info.driver, "%s", driver);
-	box_file(box, "staged", name);
-	CHECK_INT(name, OL_OK, ol_layer_put(box->store, &info, box->dir_fd, "staged", NULL));
+	CHECK_INT(name, OL_OK, box_layer_of(driver, box, box->store, name, name, NULL));
 }
 
 /* The layer's folder, with the files that are asked for. */

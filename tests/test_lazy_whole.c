@@ -10,21 +10,7 @@
 /* A layer is its name: its tar, its index and its blob hold it. */
 static void put_layer(store_box *box, const char *name, const char *driver)
 {
-	ol_layer_info info = {
-		.key = box_digest(name),
-		.diff_id = box_digest(name),
-		.tar_bytes = 512,
-		.disk_bytes = strlen(name),
-		.entries = 1,
-		.blob = box_digest("compressed"),
-		.blob_size = 10,
-		.media_type = LAYER_TYPE,
-		.index_digest = box_digest(name),
-	};
-
-	(void)snprintf(info.driver, sizeof info.driver, "%s", driver);
-	box_file(box, "staged", name);
-	CHECK_INT(name, OL_OK, ol_layer_put(box->store, &info, box->dir_fd, "staged", NULL));
+	CHECK_INT(name, OL_OK, box_layer_of(driver, box, box->store, name, name, NULL));
 	if (strcmp(driver, OL_LAZY_DRIVER) != 0)
 		(void)box_blob(box->store, name);
 }
