@@ -103,6 +103,16 @@ static void forget_state(ol_store *store, const char *hex)
 		(void)unlinkat(store->run_fd, path, 0);
 }
 
+/* Where the folder goes for good: one that comes in its place has its own already. */
+static void forget_creds(ol_store *store, const char *hex)
+{
+	char path[OL_DIGEST_HEX_MAX + 16];
+
+	(void)snprintf(path, sizeof path, OL_LAZY_RUN_DIR "/" OL_LAZY_CREDS_NAME, hex);
+	if (store->run_fd >= 0)
+		(void)unlinkat(store->run_fd, path, 0);
+}
+
 /* Out of the way under a name of its own, with its state. OL_ENOTFOUND. */
 static int move_away(ol_store *store, const char *hex, const char *trash, ol_error *err)
 {
@@ -199,11 +209,13 @@ int ol_lazy_fsync(ol_store *store, const ol_digest *diff_id, ol_error *err)
 int ol_lazy_remove(ol_store *store, const ol_digest *diff_id, ol_error *err)
 {
 	const ol_scratch_name trash = ol_scratch(OL_TRASH_PREFIX);
+	const ol_digest_text hex = ol_digest_hex(diff_id);
 	int rc;
 
 	if (store->lazy_fd < 0)
 		return OL_OK;
-	rc = move_away(store, ol_digest_hex(diff_id).text, trash.text, err);
+	forget_creds(store, hex.text);
+	rc = move_away(store, hex.text, trash.text, err);
 	if (rc == OL_OK)
 		rc = ol_remove_tree(store->lazy_fd, trash.text, err);
 	return rc == OL_ENOTFOUND ? OL_OK : rc;
@@ -229,6 +241,7 @@ int ol_lazy_release(ol_store *store, const ol_digest *diff_id, uint64_t *freed_b
 			rc = rows_need(txn.db, diff_id, true, &needed, err);
 		if (rc < 0 || needed)
 			return rc;
+		forget_creds(store, hex.text);
 		rc = move_away(store, hex.text, trash.text, err);
 	}
 	if (rc == OL_ENOTFOUND)

@@ -22,6 +22,9 @@
 /* Where in the run dir payloads' states are (snapshot/lazy_state.h); %s: hex of DiffID. */
 #define OL_LAZY_RUN_DIR    "lazy"
 #define OL_LAZY_STATE_NAME "%s.state"
+/* Beside them: what was typed to fetch a layer with (image/lazy_source_priv.h); goes with the
+ * folder. */
+#define OL_LAZY_CREDS_NAME "%s.creds"
 
 /* Takes "seek" and, where they are there, "window" and "source" of dir_fd, a staging folder on the
  * store's file system, as the layer's. Before its layer's row is put, with the DiffID leased. There
@@ -30,7 +33,7 @@
 int ol_lazy_put(ol_store *store, const ol_digest *diff_id, int dir_fd, ol_error *err);
 /* OL_ENOTFOUND. */
 int ol_lazy_open(ol_store *store, const ol_digest *diff_id, int *dir_fd, ol_error *err);
-/* With its payload and the payload's state. Nothing there is OK. */
+/* With its payload, the payload's state and credentials. Nothing there is OK. */
 int ol_lazy_remove(ol_store *store, const ol_digest *diff_id, ol_error *err);
 /* Whether a row of driver "lazy" needs it still: the layer's own, or a chain's with its DiffID. */
 bool ol_lazy_is_needed(ol_store *store, const ol_digest *diff_id);

@@ -119,6 +119,29 @@ static void a_payload_lasts_as_long_as_its_table(void **state)
 	assert_true(has(box, OL_LAZY_SOURCE));
 }
 
+/* What was typed is needed as long as the layer is fetched, and by another table too. */
+static void credentials_go_with_the_folder(void **state)
+{
+	store_box *box = *state;
+	char run[300];
+	const ol_digest diff_id = box_digest("layer");
+	const int run_fd = ol_store_run_fd(box->store);
+
+	(void)snprintf(run, sizeof run, OL_LAZY_RUN_DIR "/" OL_LAZY_CREDS_NAME,
+		ol_digest_hex(&diff_id).text);
+	assert_int_equal(0, mkdirat(run_fd, OL_LAZY_RUN_DIR, 0700));
+	for (int swept = 0; swept < 2; swept++) {
+		put_folder(box, "layer", "one");
+		assert_int_equal(
+			OL_OK, ol_publish(run_fd, run, ol_view_of("user:password"), 0600, 0, NULL));
+		put_folder(box, "layer", "two");
+		assert_int_equal(0, faccessat(run_fd, run, F_OK, 0));
+		assert_int_equal(OL_OK, swept ? ol_lazy_sweep(box->store, NULL)
+					      : ol_lazy_remove(box->store, &diff_id, NULL));
+		assert_int_equal(-1, faccessat(run_fd, run, F_OK, 0));
+	}
+}
+
 static void gc_keeps_what_a_row_or_a_lease_needs(void **state)
 {
 	static const struct {
@@ -337,6 +360,7 @@ int main(void)
 		BOX_TEST(a_folder_is_put_as_one),
 		BOX_TEST(a_folder_needs_a_seek_table),
 		BOX_TEST(a_payload_lasts_as_long_as_its_table),
+		BOX_TEST(credentials_go_with_the_folder),
 		BOX_TEST(gc_keeps_what_a_row_or_a_lease_needs),
 		BOX_TEST(a_whole_layer_takes_a_lazy_ones_place),
 		BOX_TEST(a_lazy_layer_without_its_folder_is_damaged),
