@@ -249,8 +249,10 @@ int ol_listing_show(ol_context *ctx, const ol_listing_shape *shape,
 	ol_session *session = NULL;
 	int rc = ol_listing_open(ctx, shape, &listing, err);
 
-	if (rc == OL_OK)
-		rc = ol_context_session(ctx, &session, err);
+	if (rc < 0)
+		return rc;
+	assert(listing); /* the analyzer cannot know */
+	rc = ol_context_session(ctx, &session, err);
 	if (rc == OL_OK)
 		rc = fill(ctx, session, listing, err);
 	return rc < 0 ? rc : ol_listing_end(listing, err);
