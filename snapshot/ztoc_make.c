@@ -193,7 +193,6 @@ static int write_out(struct making *m, ol_sink *sink, ol_error *err)
 		.span_count = m->digest_count,
 	};
 	ol_gzip_spans spans = { 0 };
-	int fd;
 
 	if (m->gzip) {
 		int rc = ol_gzip_index_finish(m->gzip, &spans, err);
@@ -202,10 +201,9 @@ static int write_out(struct making *m, ol_sink *sink, ol_error *err)
 			return rc;
 		facts.span_digests = spans.digests;
 		facts.span_count = spans.count;
-		fd = dup(m->temp_fd);
-		if (fd < 0 || lseek(fd, 0, SEEK_SET) < 0)
+		if (lseek(m->temp_fd, 0, SEEK_SET) < 0)
 			return ol_fail_sys(err, "temporary file");
-		checkpoints = ol_reader_of_fd(fd);
+		checkpoints = ol_reader_of_fd(ol_steal_fd(&m->temp_fd));
 		facts.checkpoints = checkpoints;
 	}
 	if (spans.refusal)
