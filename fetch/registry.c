@@ -216,40 +216,47 @@ static bool told_by_head(const ol_reply *reply, ol_resolved *out)
 	return true;
 }
 
-/* What a GET says, hashed: for registries whose HEAD says too little. */
+/* What a GET says, hashed. */
 static int resolve_by_get(
-	struct question *question, ol_resolved *out, ol_fault *fault, ol_error *err)
+	struct question *question, ol_buf *body, ol_resolved *out, ol_fault *fault, ol_error *err)
 {
 	const ol_digest *asked = &question->ref->digest;
-	ol_auto_buf ol_buf body = OL_BUF(OL_MANIFEST_BYTES_MAX);
 	ol_algorithm algorithm = ol_digest_is_set(asked) ? asked->algorithm : OL_SHA256;
-	int rc = get_manifest(question, &body, out, fault, err);
+	int rc = get_manifest(question, body, out, fault, err);
 
 	if (rc == OL_OK)
-		out->digest = ol_digest_of(algorithm, body.data, body.size);
+		out->digest = ol_digest_of(algorithm, body->data, body->size);
 	return rc;
 }
 
-/* What one way says. */
-static int resolve_there(
+/* What a HEAD says, or a GET from registries whose HEAD says too little. */
+static int resolve_by_head(
 	struct question *question, ol_resolved *out, ol_fault *fault, ol_error *err)
+{
+	ol_auto_buf ol_buf body = OL_BUF(OL_MANIFEST_BYTES_MAX);
+	int rc = put(question, OL_METHOD_HEAD, err);
+
+	*fault = ol_fault_of(rc, &question->reply);
+	if (rc < 0 || told_by_head(&question->reply, out))
+		return rc;
+	/* Who is busy, and not the last to be asked, is not asked twice. */
+	if (fault->kind == OL_FAULT_BUSY && !question->walk.last && !question->walk.second)
+		return ol_exchange_refusal(&question->ask, &question->reply, question->what, err);
+	/* A HEAD has no body to say why: 404 included, which some answer to every HEAD. */
+	question->patience = ol_walk_patience(&question->walk);
+	return resolve_by_get(question, &body, out, fault, err);
+}
+
+/* What one way says. body NULL: only what the name means is wanted. */
+static int resolve_there(
+	struct question *question, ol_buf *body, ol_resolved *out, ol_fault *fault, ol_error *err)
 {
 	const ol_digest *asked = &question->ref->digest;
 	int rc;
 
 	question_aim(question);
-	rc = put(question, OL_METHOD_HEAD, err);
-	*fault = ol_fault_of(rc, &question->reply);
-	if (rc < 0)
-		return rc;
-	/* Who is busy, and not the last to be asked, is not asked twice. */
-	if (fault->kind == OL_FAULT_BUSY && !question->walk.last && !question->walk.second)
-		return ol_exchange_refusal(&question->ask, &question->reply, question->what, err);
-	if (!told_by_head(&question->reply, out)) {
-		/* A HEAD has no body to say why: 404 included, which some answer to every HEAD. */
-		question->patience = ol_walk_patience(&question->walk);
-		rc = resolve_by_get(question, out, fault, err);
-	}
+	rc = body ? resolve_by_get(question, body, out, fault, err)
+		  : resolve_by_head(question, out, fault, err);
 	if (rc < 0 || !ol_digest_is_set(asked) || ol_digest_eq(asked, &out->digest))
 		return rc;
 	/* It may name the same bytes by another algorithm; the bytes will tell. */
@@ -261,7 +268,8 @@ static int resolve_there(
 	return ol_digest_check(asked, &out->digest, err);
 }
 
-int ol_registry_resolve(ol_registry *registry, const ol_ref *ref, ol_resolved *out, ol_error *err)
+static int resolve(
+	ol_registry *registry, const ol_ref *ref, ol_buf *body, ol_resolved *out, ol_error *err)
 {
 	struct question question;
 	int rc = question_begin(&question, registry, ref, NULL, err);
@@ -271,7 +279,7 @@ int ol_registry_resolve(ol_registry *registry, const ol_ref *ref, ol_resolved *o
 		ol_resolved resolved = { 0 };
 		ol_fault fault = { 0 };
 		ol_error why = { 0 };
-		int there = resolve_there(&question, &resolved, &fault, &why);
+		int there = resolve_there(&question, body, &resolved, &fault, &why);
 
 		found = there == OL_OK;
 		if (found)
@@ -282,6 +290,21 @@ int ol_registry_resolve(ol_registry *registry, const ol_ref *ref, ol_resolved *o
 	if (rc == OL_OK && !found)
 		rc = ol_walk_refusal(&question.walk, err);
 	question_done(&question);
+	return rc;
+}
+
+int ol_registry_resolve(ol_registry *registry, const ol_ref *ref, ol_resolved *out, ol_error *err)
+{
+	return resolve(registry, ref, NULL, out, err);
+}
+
+int ol_registry_get_named(
+	ol_registry *registry, const ol_ref *ref, ol_buf *body, ol_resolved *out, ol_error *err)
+{
+	int rc = resolve(registry, ref, body, out, err);
+
+	if (rc < 0)
+		ol_buf_clear(body);
 	return rc;
 }
 

@@ -68,6 +68,10 @@ typedef struct ol_resolved {
 	char media_type[128]; /* as the registry says, without parameters; "" where it does not */
 } ol_resolved;
 int ol_registry_resolve(ol_registry *registry, const ol_ref *ref, ol_resolved *out, ol_error *err);
+/* The same with the manifest's bytes, by one GET: for who will need them anyway. They hash to
+ * out->digest; OL_ECORRUPT where the reference has another digest. */
+int ol_registry_get_named(
+	ol_registry *registry, const ol_ref *ref, ol_buf *body, ol_resolved *out, ol_error *err);
 
 /* A manifest's bytes, verified against digest: OL_ECORRUPT when they are others. out may
  * be NULL. */
