@@ -166,19 +166,21 @@ int ol_profile_format(const ol_profile *profile, ol_buf *out, ol_error *err)
 	return ol_str_error(out, err);
 }
 
+static bool holds(const ol_profile_range *have, const ol_profile_range *range)
+{
+	return ol_digest_eq(&have->blob, &range->blob) && have->start <= range->start &&
+	       range->end <= have->end;
+}
+
 void ol_profile_add(ol_profile *profile, const ol_profile_range *range)
 {
-	for (size_t i = 0; i < profile->count; i++) {
-		ol_profile_range *have = &profile->ranges[i];
+	ol_profile_range *last = profile->count ? &profile->ranges[profile->count - 1] : NULL;
 
-		if (!ol_digest_eq(&have->blob, &range->blob) || range->start > have->end ||
-			range->end < have->start)
-			continue;
-		/* It stays where the first of its bytes were wanted. */
-		if (range->start < have->start)
-			have->start = range->start;
-		if (range->end > have->end)
-			have->end = range->end;
+	for (size_t i = 0; i < profile->count; i++)
+		if (holds(&profile->ranges[i], range))
+			return;
+	if (last && ol_digest_eq(&last->blob, &range->blob) && last->end == range->start) {
+		last->end = range->end;
 		return;
 	}
 	if (profile->count == OL_PROFILE_RANGES_MAX)

@@ -29,7 +29,7 @@ typedef struct ol_profile {
 /* OL_ECORRUPT, OL_ELIMIT, OL_EUNSUPPORTED (another version). */
 int ol_profile_parse(ol_view json, ol_profile *out, ol_error *err);
 int ol_profile_format(const ol_profile *profile, ol_buf *out, ol_error *err);
-/* What touches a range that is there makes that one larger; past OL_PROFILE_RANGES_MAX it is left
- * out: what is missed then is fetched when it is read. */
+/* What is there is not added again; what goes on where the last range ends makes that one larger.
+ * Past OL_PROFILE_RANGES_MAX it is left out: what is missed then is fetched when it is read. */
 void ol_profile_add(ol_profile *profile, const ol_profile_range *range);
 void ol_profile_done(ol_profile *profile);

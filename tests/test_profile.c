@@ -77,14 +77,14 @@ static void what_is_formatted_is_parsed_again(void **state)
 	ol_profile_done(&again);
 }
 
-/* Ranges that touch become one, at the place of the first. */
-static void ranges_that_touch_are_one(void **state)
+/* In the order of the reads: only what goes on where the last one ended is one range with it. */
+static void ranges_keep_their_order(void **state)
 {
 	static const struct {
 		uint64_t start, end;
 		size_t count;
-	} adds[] = { { 100, 200, 1 }, { 500, 600, 2 }, { 200, 250, 2 }, { 50, 100, 2 },
-		{ 120, 130, 2 }, { 251, 260, 3 } };
+	} adds[] = { { 100, 200, 1 }, { 500, 600, 2 }, { 200, 250, 3 }, { 50, 100, 4 },
+		{ 120, 130, 4 }, { 250, 260, 5 }, { 260, 270, 5 }, { 255, 265, 5 } };
 	ol_profile profile = { 0 };
 	ol_profile_range range = { 0 };
 
@@ -96,8 +96,10 @@ static void ranges_that_touch_are_one(void **state)
 		ol_profile_add(&profile, &range);
 		assert_int_equal(a->count, profile.count);
 	}
-	assert_int_equal(50, profile.ranges[0].start);
-	assert_int_equal(250, profile.ranges[0].end);
+	assert_int_equal(100, profile.ranges[0].start);
+	assert_int_equal(200, profile.ranges[0].end);
+	assert_int_equal(250, profile.ranges[4].start);
+	assert_int_equal(270, profile.ranges[4].end);
 	ol_profile_done(&profile);
 }
 
@@ -124,7 +126,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_profile_is_parsed_or_refused),
 		cmocka_unit_test(what_is_formatted_is_parsed_again),
-		cmocka_unit_test(ranges_that_touch_are_one),
+		cmocka_unit_test(ranges_keep_their_order),
 		cmocka_unit_test(a_profile_has_its_bounds),
 	};
 
