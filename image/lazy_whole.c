@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "image/incoming_priv.h"
 #include "image/lazy_worker_priv.h"
+#include "store/gc.h"
 #include "store/lazy.h"
 #include "store/name.h"
 #include "store/reach.h"
@@ -112,6 +113,28 @@ static int finish(ol_incoming *incoming, ol_error *err)
 	return rc == OL_ENOTFOUND ? OL_OK : rc;
 }
 
+static int count_name(void *ctx, const ol_name_info *info, ol_error *err)
+{
+	size_t *count = ctx;
+
+	(void)info;
+	(void)err;
+	(*count)++;
+	return OL_OK;
+}
+
+/* Whoever removed its last name while we had a lease left to us what that kept. */
+static int clear_up(ol_session *session, const ol_digest *root, ol_error *err)
+{
+	ol_gc_result gone;
+	size_t names = 0;
+	int rc = ol_name_each_of(session->store, root, count_name, &names, err);
+
+	return rc < 0 || names > 0
+		       ? rc
+		       : ol_gc_image(session->store, root, session->options.cancel, &gone, err);
+}
+
 static int whole_image(ol_session *session, const ol_digest *root, ol_error *err)
 {
 	ol_incoming incoming = { .session = session, .resolved = { .digest = *root } };
@@ -126,7 +149,7 @@ static int whole_image(ol_session *session, const ol_digest *root, ol_error *err
 	if (rc == OL_OK && is_whole(&incoming))
 		rc = finish(&incoming, err);
 	ol_incoming_done(&incoming);
-	return rc == OL_ENOTFOUND ? OL_OK : rc;
+	return rc < 0 && rc != OL_ENOTFOUND ? rc : clear_up(session, root, err);
 }
 
 int ol_lazy_whole_images(ol_session *session, const ol_digest *diff_id, ol_error *err)

@@ -52,11 +52,13 @@ lazies() { orlop ps --lazy -q | wc -l; }
 	[ "$(lazies)" -eq 0 ]
 	[ "$(skopeo inspect --format '{{len .Layers}}' "docker-archive:$WORK/saved.tar")" -eq 4 ]
 	orlop rmi "$REGISTRY/lazy:estargz"
+	no_lazy_processes # who just found it whole may still keep it
 	incomplete
 	orlop export -o "$WORK/tree.tar" "$REGISTRY/lazy:estargz"
 	[ "$(lazies)" -eq 0 ]
 	tar -tf "$WORK/tree.tar" > /dev/null
 	orlop rmi "$REGISTRY/lazy:estargz"
+	no_lazy_processes # who just found it whole may still keep it
 	incomplete
 	orlop push "$REGISTRY/lazy:estargz" "$REGISTRY/lazy-copy:1"
 	[ "$(lazies)" -eq 0 ]
