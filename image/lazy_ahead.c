@@ -14,7 +14,7 @@
 #define BEFORE_BYTES ((uint64_t)256 << 10)
 /* In a file that does not end. */
 #define FILE_BYTES_MAX ((uint64_t)64 << 20)
-/* What nobody reads after all is bounded by what somebody read. */
+/* What nobody reads after all, and nobody wants otherwise, is bounded by what somebody read. */
 #define SPENT_BYTES_MIN ((uint64_t)16 << 20)
 #define SPENT_PART      4
 
@@ -81,8 +81,10 @@ void ol_ahead_add(ol_ahead *ahead, void *of, const ol_lazy_table *table, uint64_
 		return;
 	memmove(&ahead->notes[1], &ahead->notes[0],
 		place_of(ahead, of, &around) * sizeof ahead->notes[0]);
-	ahead->notes[0] = (ol_ahead_note){ of, around, { read.end, around.end },
-		{ around.start, read.start } };
+	ahead->notes[0] = (ol_ahead_note){ .of = of,
+		.around = around,
+		.forward = { read.end, around.end },
+		.backward = { around.start, read.start } };
 	ahead->noted_at = now_ms;
 	ahead->missed += read.end - read.start;
 }
@@ -101,23 +103,26 @@ bool ol_ahead_may(const ol_ahead *ahead, uint64_t flying, uint64_t now_ms)
 	return ol_ahead_is_awake(ahead, now_ms) && flying < FLYING_BYTES && ahead->spent < most;
 }
 
-bool ol_ahead_next(ol_ahead_note *note, ol_range *out)
+bool ol_ahead_next(ol_ahead_note *note, uint64_t most, ol_range *out)
 {
 	ol_range *forward = &note->forward, *backward = &note->backward;
+	const bool has_forward = forward->start < forward->end,
+		   has_backward = backward->start < backward->end;
 
-	if (forward->start < forward->end) {
+	if (note->given >= most || (!has_forward && !has_backward))
+		return false;
+	if (has_forward && (!has_backward || note->given_backward * 4 >= note->given)) {
 		*out = *forward;
 		if (out->end - out->start > SLICE_BYTES)
 			out->end = out->start + SLICE_BYTES;
 		forward->start = out->end;
-		return true;
-	}
-	if (backward->start < backward->end) {
+	} else {
 		*out = *backward;
 		if (out->end - out->start > SLICE_BYTES)
 			out->start = out->end - SLICE_BYTES;
 		backward->end = out->start;
-		return true;
+		note->given_backward += out->end - out->start;
 	}
-	return false;
+	note->given += out->end - out->start;
+	return true;
 }

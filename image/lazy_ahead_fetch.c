@@ -30,14 +30,14 @@ static uint64_t flying(const ol_lazy_worker *worker)
 	return bytes;
 }
 
-static bool take(ol_lazy_job *job, ol_ahead_note *note, struct slice *out)
+static bool take(ol_lazy_job *job, ol_ahead_note *note, uint64_t most, struct slice *out)
 {
 	ol_range around, missing[RANGES_MAX];
 	bool busy;
 
 	out->job = job;
 	out->count = 0;
-	while (out->count == 0 && ol_ahead_next(note, &around)) {
+	while (out->count == 0 && ol_ahead_next(note, most, &around)) {
 		const size_t lacks =
 			ol_flight_missing(job->ingest, &around, 1, missing, RANGES_MAX);
 
@@ -49,19 +49,32 @@ static bool take(ol_lazy_job *job, ol_ahead_note *note, struct slice *out)
 }
 
 /* Nobody waits for the lock of a job: who has it for writing waits for us. */
+static bool take_note(ol_ahead_note *note, uint64_t most, struct slice *out)
+{
+	ol_lazy_job *job = note->of;
+
+	if (pthread_rwlock_tryrdlock(&job->serving) != 0)
+		return false;
+	if (job->filler && job->ingest && !job->poisoned && take(job, note, most, out))
+		return true;
+	pthread_rwlock_unlock(&job->serving);
+	return false;
+}
+
+/* In widening circles: what is near to any read before what is far from the latest. */
 static bool pick(ol_lazy_worker *worker, struct slice *out)
 {
-	for (size_t i = 0; i < OL_AHEAD_NOTES && worker->ahead.notes[i].of; i++) {
-		ol_ahead_note *note = &worker->ahead.notes[i];
-		ol_lazy_job *job = note->of;
-
-		if (pthread_rwlock_tryrdlock(&job->serving) != 0)
-			continue;
-		if (job->filler && job->ingest && !job->poisoned && take(job, note, out))
-			return true;
-		pthread_rwlock_unlock(&job->serving);
-	}
+	for (uint64_t most = OL_AHEAD_NEAR_BYTES; most <= OL_AHEAD_FAR_BYTES; most *= 4)
+		for (size_t i = 0; i < OL_AHEAD_NOTES && worker->ahead.notes[i].of; i++)
+			if (take_note(&worker->ahead.notes[i], most, out))
+				return true;
 	return false;
+}
+
+/* What is fetched anyway is no loss if nobody reads it. */
+static bool is_loss(const ol_lazy_job *job)
+{
+	return job->source.no_fill || job->source.rate_bytes > 0;
 }
 
 static bool next_slice(ol_lazy_worker *worker, struct slice *out)
@@ -73,7 +86,7 @@ static bool next_slice(ol_lazy_worker *worker, struct slice *out)
 		/* What a start is known to need is no guess, and goes before. */
 		if (!ol_lazy_wants_prefetch(worker) &&
 			ol_ahead_may(&worker->ahead, flying(worker), now_ms) && pick(worker, out)) {
-			for (size_t i = 0; i < out->count; i++)
+			for (size_t i = 0; i < out->count && is_loss(out->job); i++)
 				worker->ahead.spent += out->mine[i].end - out->mine[i].start;
 			break;
 		}
@@ -84,26 +97,22 @@ static bool next_slice(ol_lazy_worker *worker, struct slice *out)
 	return !worker->over;
 }
 
-/* Those pieces that are complete with it; what fails is told when somebody reads it. */
-static void inflate(const struct slice *slice)
+void ol_lazy_inflate(ol_lazy_job *job, const ol_range *came, size_t count, ol_lazy_cause cause)
 {
-	ol_lazy_job *job = slice->job;
 	const ol_lazy_table *table = &job->table;
 
 	/* What the holder finds in the payload it does not ask for, and nobody would write it down.
 	 */
 	if (ol_lazy_is_recorded(job))
 		return;
-	for (size_t i = 0; i < slice->count; i++) {
-		const ol_range *mine = &slice->mine[i];
-
-		for (size_t piece = ol_lazy_table_piece(table, mine->start);
-			piece < table->piece_count && table->pieces[piece].begin < mine->end;
+	/* What fails is told when somebody reads it. */
+	for (size_t i = 0; i < count; i++)
+		for (size_t piece = ol_lazy_table_piece(table, came[i].start);
+			piece < table->piece_count && table->pieces[piece].begin < came[i].end;
 			piece++)
 			if (ol_ingest_has(job->ingest, table->pieces[piece].begin,
 				    table->pieces[piece].end))
-				ol_filler_piece(job->filler, (uint32_t)piece, OL_LAZY_AHEAD);
-	}
+				ol_filler_piece(job->filler, (uint32_t)piece, cause);
 }
 
 void *ol_lazy_ahead_fetch(void *arg)
@@ -116,7 +125,7 @@ void *ol_lazy_ahead_fetch(void *arg)
 
 		assert(job);
 		if (ol_lazy_fetch_taken(job, slice.mine, slice.count, OL_LAZY_AHEAD, NULL) == OL_OK)
-			inflate(&slice);
+			ol_lazy_inflate(job, slice.mine, slice.count, OL_LAZY_AHEAD);
 		pthread_rwlock_unlock(&job->serving);
 	}
 	return NULL;

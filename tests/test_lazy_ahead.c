@@ -43,14 +43,14 @@ static void add(ol_ahead *ahead, uint32_t piece, uint64_t now_ms)
 		extents[piece].offset + 8192, now_ms);
 }
 
-/* All that a note still gives, forward then backward. */
+/* All that a note still gives. */
 static void drain(ol_ahead_note *note, uint64_t *low, uint64_t *high, uint64_t *bytes)
 {
 	ol_range slice;
 
 	*low = UINT64_MAX;
 	*high = *bytes = 0;
-	while (ol_ahead_next(note, &slice)) {
+	while (ol_ahead_next(note, UINT64_MAX, &slice)) {
 		assert_true(slice.start < slice.end);
 		assert_true(slice.end - slice.start <= 512 * KIB);
 		*low = slice.start < *low ? slice.start : *low;
@@ -67,14 +67,35 @@ static void the_rest_of_a_large_file_is_fetched_forward_first(void **state)
 
 	(void)state;
 	add(&ahead, 4, 1000);
-	assert_true(ol_ahead_next(&ahead.notes[0], &slice));
+	assert_true(ol_ahead_next(&ahead.notes[0], UINT64_MAX, &slice));
 	assert_int_equal(5 * MIB, slice.start);
 	drain(&ahead.notes[0], &low, &high, &bytes);
 	assert_int_equal(BIG_FIRST * MIB, low);
 	assert_true(high >= (BIG_LAST + 1) * MIB);
 	/* Each byte once, and not what the reader itself asks for. */
 	assert_int_equal(high - low - MIB - (slice.end - slice.start), bytes);
-	assert_false(ol_ahead_next(&ahead.notes[0], &slice));
+	assert_false(ol_ahead_next(&ahead.notes[0], UINT64_MAX, &slice));
+}
+
+static void a_note_gives_so_much_and_mostly_forward(void **state)
+{
+	const uint64_t most = 2 * MIB;
+	uint64_t forward = 0, backward = 0;
+	ol_ahead ahead = { 0 };
+	ol_range slice;
+
+	(void)state;
+	add(&ahead, 4, 1000);
+	while (ol_ahead_next(&ahead.notes[0], most, &slice)) {
+		if (slice.start >= 5 * MIB)
+			forward += slice.end - slice.start;
+		else
+			backward += slice.end - slice.start;
+	}
+	assert_true(forward + backward >= most && forward + backward < most + 512 * KIB);
+	assert_true(backward > 0 && forward >= 3 * backward);
+	/* And goes on there when others had their turn. */
+	assert_true(ol_ahead_next(&ahead.notes[0], 2 * most, &slice));
 }
 
 static void around_a_small_file_its_neighbours_are(void **state)
@@ -105,9 +126,9 @@ static void the_latest_note_is_first_and_a_file_has_one(void **state)
 	add(&ahead, 2, 1000);
 	add(&ahead, 20, 1001);
 	add(&ahead, 6, 1002);
-	assert_true(ol_ahead_next(&ahead.notes[0], &slice));
+	assert_true(ol_ahead_next(&ahead.notes[0], UINT64_MAX, &slice));
 	assert_int_equal(7 * MIB, slice.start);
-	assert_true(ol_ahead_next(&ahead.notes[1], &slice));
+	assert_true(ol_ahead_next(&ahead.notes[1], UINT64_MAX, &slice));
 	assert_int_equal(21 * MIB, slice.start);
 	assert_null(ahead.notes[2].of);
 	for (uint32_t i = 10; i < PIECES; i++)
@@ -152,6 +173,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_rest_of_a_large_file_is_fetched_forward_first),
+		cmocka_unit_test(a_note_gives_so_much_and_mostly_forward),
 		cmocka_unit_test(around_a_small_file_its_neighbours_are),
 		cmocka_unit_test(the_latest_note_is_first_and_a_file_has_one),
 		cmocka_unit_test(it_ends_with_the_reads_and_keeps_the_link_short),
