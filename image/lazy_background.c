@@ -22,6 +22,11 @@
 #include "store/reach.h"
 
 #define RANGES_MAX 64
+/* Three requests at once keep a long link full. */
+#define SLICES_MAX 3
+/* Of what a start needs as many as it takes, but little more than the link holds: what is needed
+ * first is to come first. */
+#define PREFETCH_FLYING_MAX ((uint64_t)3 << 19)
 /* The store is looked through so often without being told to: an image may have been removed. */
 #define LOOK_MS 2000
 /* A registry that is down is asked again after so long, doubling. */
@@ -85,35 +90,60 @@ static bool take_slice(
 		job->ingest, wanted ? wanted : &all, wanted ? count : 1, missing, RANGES_MAX);
 	bool busy;
 
+	/* One after the other: of what a start waits for each is somebody's own. */
 	slice->count = ol_flight_take(job->flight, &(ol_flight_wish){ missing, lacks, size },
-		slice->mine, RANGES_MAX, &busy);
+		slice->mine, wanted ? 1 : RANGES_MAX, &busy);
 	slice->job = job;
 	return slice->count > 0;
 }
 
-/* The next of what starts need. A job whose list is done is checked. */
-static bool next_prefetch(ol_lazy_worker *worker, uint64_t size, struct slice *slice)
+/* Takes the next of the job's wishes; false: none is left, all of it is there or under way. What
+ * fails comes with the rest. */
+static bool take_wishes(ol_lazy_job *job, uint64_t size, struct slice *slice)
+{
+	while (job->wanted_at < job->wanted_count) {
+		ol_range next[RANGES_MAX];
+		size_t used;
+		const size_t count = ol_lazy_prefetch_next(job, size, next, RANGES_MAX, &used);
+
+		if (take_slice(job, next, count, size, slice)) {
+			slice->cause = OL_LAZY_PREFETCH;
+			return true;
+		}
+		job->wanted_at += used;
+	}
+	job->checked = true;
+	return false;
+}
+
+/* The job whose next wish came first in the start; NULL: none has one. */
+static ol_lazy_job *first_wish(const ol_lazy_worker *worker)
 {
 	const uint64_t now = ol_now_ms();
+	size_t place = SIZE_MAX;
+	ol_lazy_job *first = NULL;
 
 	for (ol_lazy_job *job = worker->jobs; job; job = job->next) {
 		if (job->checked || !may_fill(job, now))
 			continue;
-		while (job->wanted_at < job->wanted_count) {
-			ol_range next[RANGES_MAX];
-			size_t used;
-			const size_t count =
-				ol_lazy_prefetch_next(job, size, next, RANGES_MAX, &used);
-
-			if (take_slice(job, next, count, size, slice)) {
-				slice->cause = OL_LAZY_PREFETCH;
-				return true;
-			}
-			job->wanted_at += used;
+		if (!first || job->wanted_at == job->wanted_count ||
+			job->wanted[job->wanted_at].place < place) {
+			first = job;
+			place = job->wanted_at < job->wanted_count
+					? job->wanted[job->wanted_at].place
+					: 0;
 		}
-		/* All of it is there or under way; what fails comes with the rest. */
-		job->checked = true;
 	}
+	return first;
+}
+
+static bool next_prefetch(ol_lazy_worker *worker, uint64_t size, struct slice *slice)
+{
+	ol_lazy_job *job;
+
+	while ((job = first_wish(worker)))
+		if (take_wishes(job, size, slice))
+			return true;
 	return false;
 }
 
@@ -160,6 +190,29 @@ static uint64_t rate_of(const ol_lazy_worker *worker)
 	return rate;
 }
 
+static bool is_full(const ol_lazy_worker *worker, bool urgent)
+{
+	return urgent ? worker->prefetch_flying >= PREFETCH_FLYING_MAX
+		      : worker->slices >= SLICES_MAX;
+}
+
+static uint64_t bytes_of(const struct slice *slice)
+{
+	uint64_t bytes = 0;
+
+	for (size_t i = 0; i < slice->count; i++)
+		bytes += slice->mine[i].end - slice->mine[i].start;
+	return bytes;
+}
+
+static void count_slice(ol_lazy_worker *worker, const struct slice *slice)
+{
+	slice->job->slices++;
+	worker->slices++;
+	if (slice->cause == OL_LAZY_PREFETCH)
+		worker->prefetch_flying += bytes_of(slice);
+}
+
 /* Waits for something to fetch; false when it is over. */
 static bool next_slice(ol_lazy_worker *worker, struct slice *slice)
 {
@@ -171,11 +224,13 @@ static bool next_slice(ol_lazy_worker *worker, struct slice *slice)
 		const ol_lazy_gate before = worker->gate;
 		uint64_t ms = LOOK_MS, size;
 
-		size = ol_lazy_gate_pass(&worker->gate, urgent, rate_of(worker), ol_now_ms(), &ms);
+		size = is_full(worker, urgent) ? 0
+					       : ol_lazy_gate_pass(&worker->gate, urgent,
+							 rate_of(worker), ol_now_ms(), &ms);
 		if (size > 0) {
 			if (next_prefetch(worker, size, slice) ||
 				(!urgent && next_rest(worker, size, slice))) {
-				slice->job->slices++;
+				count_slice(worker, slice);
 				found = true;
 				continue;
 			}
@@ -210,6 +265,11 @@ static void end_slice(
 
 	pthread_mutex_lock(&worker->lock);
 	job->slices--;
+	worker->slices--;
+	if (slice->cause == OL_LAZY_PREFETCH) {
+		worker->prefetch_flying -= bytes_of(slice);
+		ol_lazy_gate_busy(&worker->gate, ol_now_ms());
+	}
 	if (rc == OL_OK && job->failures > 0) {
 		job->failures = 0;
 		ol_lazy_job_say(job, OL_LAZY_FILLING, "");
@@ -218,6 +278,17 @@ static void end_slice(
 	}
 	pthread_cond_broadcast(&worker->changed);
 	pthread_mutex_unlock(&worker->lock);
+}
+
+/* What a start needs, before it asks. */
+static void inflate(const struct slice *slice)
+{
+	ol_lazy_job *job = slice->job;
+
+	pthread_rwlock_rdlock(&job->serving);
+	if (job->filler && job->ingest && !job->poisoned)
+		ol_lazy_inflate(job, slice->mine, slice->count, OL_LAZY_PREFETCH);
+	pthread_rwlock_unlock(&job->serving);
 }
 
 void *ol_lazy_background_fetch(void *arg)
@@ -231,6 +302,8 @@ void *ol_lazy_background_fetch(void *arg)
 		const int rc = ol_lazy_fetch_taken(
 			slice.job, slice.mine, slice.count, slice.cause, &error);
 
+		if (rc == OL_OK && slice.cause == OL_LAZY_PREFETCH)
+			inflate(&slice);
 		end_slice(worker, &slice, rc, &error);
 	}
 	return NULL;

@@ -19,6 +19,11 @@ void ol_lazy_gate_start(ol_lazy_gate *gate, uint64_t now_ms)
 		gate->quiet_from = now_ms;
 }
 
+void ol_lazy_gate_busy(ol_lazy_gate *gate, uint64_t now_ms)
+{
+	gate->quiet_from = now_ms;
+}
+
 void ol_lazy_gate_demand(ol_lazy_gate *gate, bool begins, uint64_t now_ms)
 {
 	if (begins)

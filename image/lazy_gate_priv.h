@@ -16,6 +16,8 @@ typedef struct ol_lazy_gate {
 
 /* Something is being mounted: reads will come. */
 void ol_lazy_gate_start(ol_lazy_gate *gate, uint64_t now_ms);
+/* Something came that a start needs: whoever finds it there goes on without asking. */
+void ol_lazy_gate_busy(ol_lazy_gate *gate, uint64_t now_ms);
 void ol_lazy_gate_demand(ol_lazy_gate *gate, bool begins, uint64_t now_ms);
 /* How many bytes the background may ask for now; 0: none, and look again in *wait_ms. urgent: a
  * start's own prefetch, which does not wait for readers to be quiet. rate_bytes: a second; 0: as

@@ -240,7 +240,7 @@ int ol_lazy_job_open(ol_lazy_job *job, ol_error *err)
 	if (rc < 0 && rc != OL_EEXISTS)
 		return rc;
 	if (rc == OL_OK && !job->wanted)
-		job->wanted_count = ol_lazy_prefetch_ranges(job, &job->wanted);
+		job->wanted_count = ol_lazy_prefetch_wishes(job, &job->wanted);
 	attached = attach(job, err);
 	return attached < 0 ? attached : rc;
 }

@@ -24,6 +24,9 @@ static int read_profile(ol_lazy_job *job, ol_profile *out, ol_error *err)
 	return rc < 0 ? rc : ol_profile_parse(ol_buf_view(&json), out, err);
 }
 
+/* What lies between two ranges is fetched with them where that costs less than another request. */
+#define GAP_BYTES ((uint64_t)32 << 10)
+
 /* Sorted and apart. */
 static size_t tidy(ol_range *ranges, size_t count)
 {
@@ -32,7 +35,7 @@ static size_t tidy(ol_range *ranges, size_t count)
 	if (count)
 		qsort(ranges, count, sizeof *ranges, by_start);
 	for (size_t i = 0; i < count; i++) {
-		if (kept && ranges[i].start <= ranges[kept - 1].end) {
+		if (kept && ranges[i].start <= ranges[kept - 1].end + GAP_BYTES) {
 			if (ranges[i].end > ranges[kept - 1].end)
 				ranges[kept - 1].end = ranges[i].end;
 			continue;
@@ -42,18 +45,19 @@ static size_t tidy(ol_range *ranges, size_t count)
 	return kept;
 }
 
-/* Within the blob, for a profile may come from a registry; in its order. */
-static size_t clip(ol_range *ranges, size_t count, uint64_t size)
+bool ol_lazy_prefetch_knows(const ol_lazy_job *job, uint64_t offset)
 {
-	size_t kept = 0;
+	const ol_lazy_table *table = &job->table;
+	const size_t extent = ol_lazy_table_find(table, offset);
+	uint64_t begin;
 
-	for (size_t i = 0; i < count; i++) {
-		ranges[kept] = ranges[i];
-		if (ranges[kept].end > size)
-			ranges[kept].end = size;
-		kept += ranges[kept].start < ranges[kept].end;
-	}
-	return kept;
+	if (extent == table->extent_count)
+		return false;
+	begin = table->pieces[table->extents[extent].piece].begin;
+	for (size_t i = 0; i < job->wanted_count; i++)
+		if (job->wanted[i].range.start <= begin && begin < job->wanted[i].range.end)
+			return true;
+	return false;
 }
 
 size_t ol_lazy_prefetch_next(
@@ -63,7 +67,7 @@ size_t ol_lazy_prefetch_next(
 	size_t count = 0;
 
 	while (count < cap && job->wanted_at + count < job->wanted_count && bytes < size) {
-		out[count] = job->wanted[job->wanted_at + count];
+		out[count] = job->wanted[job->wanted_at + count].range;
 		bytes += out[count].end - out[count].start;
 		count++;
 	}
@@ -71,25 +75,34 @@ size_t ol_lazy_prefetch_next(
 	return tidy(out, count);
 }
 
-size_t ol_lazy_prefetch_ranges(ol_lazy_job *job, ol_range **out)
+/* A profile may come from a registry: what lies beyond the blob is left out. */
+static void add(
+	const ol_lazy_job *job, ol_lazy_wish *wishes, size_t *count, const ol_lazy_wish *wish)
+{
+	ol_lazy_wish kept = *wish;
+
+	if (kept.range.end > job->source.blob_size)
+		kept.range.end = job->source.blob_size;
+	if (kept.range.start < kept.range.end)
+		wishes[(*count)++] = kept;
+}
+
+size_t ol_lazy_prefetch_wishes(ol_lazy_job *job, ol_lazy_wish **out)
 {
 	ol_profile profile = { 0 };
-	ol_range *ranges;
 	ol_error error = { 0 };
 	size_t count = 0;
 	const int rc = read_profile(job, &profile, &error);
 
 	if (rc < 0 && rc != OL_ENOTFOUND)
 		ol_lazy_log(job->worker, job, "the profile of its image's start: %s", error.text);
-	ranges = ol_alloc_array(profile.count + 1, sizeof *ranges);
-	if (job->table.about.prefetch_end > 0)
-		ranges[count++] = (ol_range){ 0, job->table.about.prefetch_end };
+	*out = ol_alloc_array(profile.count + 1, sizeof **out);
+	add(job, *out, &count, &(ol_lazy_wish){ { 0, job->table.about.prefetch_end }, 0 });
 	for (size_t i = 0; i < profile.count; i++)
 		if (ol_digest_eq(&profile.ranges[i].blob, &job->source.blob))
-			ranges[count++] =
-				(ol_range){ profile.ranges[i].start, profile.ranges[i].end };
+			add(job, *out, &count,
+				&(ol_lazy_wish){
+					{ profile.ranges[i].start, profile.ranges[i].end }, i });
 	ol_profile_done(&profile);
-	count = clip(ranges, count, job->source.blob_size);
-	*out = ranges;
 	return count;
 }

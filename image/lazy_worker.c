@@ -15,8 +15,8 @@
 #define FILL_THREADS  12
 #define AHEAD_THREADS 4
 #define FILL_STACK    ((size_t)1 << 20)
-/* Three requests at once keep a long link full; two layers are unpacked side by side. */
-#define FETCH_THREADS  3
+/* What a start needs may be many small ranges; two layers are unpacked side by side. */
+#define FETCH_THREADS  12
 #define UNPACK_THREADS 2
 /* Of a blob's front, fetched as its payload is mounted. */
 #define WARM_BYTES ((uint64_t)64 << 10)
@@ -201,15 +201,21 @@ static bool unpark(ol_lazy_job *job, int rc, const ol_error *err)
 	return true;
 }
 
-/* Before the first read comes: the way to the registry, its token, a connection. The bytes are of
- * use to the rest. What fails here fails again where somebody waits. */
+/* Before the first read comes: the way to the registry, its token, a connection, unless what is
+ * known of the start opens them. The bytes are of use to the rest. What fails here fails again
+ * where somebody waits. */
 static void warm_up(ol_lazy_job *job)
 {
 	const ol_range front = { 0,
 		job->source.blob_size < WARM_BYTES ? job->source.blob_size : WARM_BYTES };
 
+	bool known;
+
+	pthread_mutex_lock(&job->worker->lock);
+	known = ol_lazy_wants_prefetch(job->worker);
+	pthread_mutex_unlock(&job->worker->lock);
 	pthread_rwlock_rdlock(&job->serving);
-	if (job->filler && job->ingest)
+	if (job->filler && job->ingest && !known)
 		(void)ol_lazy_fetch_get(job, &front, 1, OL_LAZY_AHEAD, NULL);
 	pthread_rwlock_unlock(&job->serving);
 }
@@ -294,8 +300,10 @@ static int fill(ol_lazy_job *job, const ol_lazy_ask *ask, ol_error *err)
 	} else if (job->filler) {
 		ol_lazy_record_ask(job, ask->start, ask->end);
 		pthread_mutex_lock(&job->worker->lock);
-		ol_ahead_add(
-			&job->worker->ahead, job, &job->table, ask->start, ask->end, ol_now_ms());
+		/* Where the start is known, only what it did not read then is reason to guess. */
+		if (!ol_lazy_prefetch_knows(job, ask->start))
+			ol_ahead_add(&job->worker->ahead, job, &job->table, ask->start, ask->end,
+				ol_now_ms());
 		pthread_mutex_unlock(&job->worker->lock);
 		rc = ol_filler_fill(job->filler, ask->start, ask->end, OL_LAZY_DEMAND, err);
 	} else {

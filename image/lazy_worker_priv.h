@@ -59,6 +59,12 @@ typedef enum ol_lazy_job_state {
 	OL_JOB_WHOLE, /* it is an ordinary layer now, or its row is gone: no work is left */
 } ol_lazy_job_state;
 
+/* What a start needs: bytes of a job's blob, and their place among those of all layers. */
+typedef struct ol_lazy_wish {
+	ol_range range;
+	size_t place;
+} ol_lazy_wish;
+
 struct ol_lazy_job {
 	ol_lazy_job *next;
 	ol_lazy_worker *worker; /* lent */
@@ -74,7 +80,7 @@ struct ol_lazy_job {
 	ol_ingest *ingest;               /* owned; held (flock) while it is set */
 	ol_source *blob;                 /* owned */
 	ol_flight *flight;               /* owned */
-	ol_range *wanted;                /* owned; what is worth fetching first, in that order */
+	ol_lazy_wish *wanted;            /* owned; what is worth fetching first, in that order */
 	size_t wanted_count, wanted_at;  /* those before are there, or under way */
 	ol_cancel *stop;                 /* owned; ends fills, e.g. when the row is gone */
 
@@ -133,10 +139,12 @@ struct ol_lazy_worker {
 	ol_lazy_job *jobs;       /* owned */
 	ol_lazy_remote *remotes; /* owned */
 	ol_lazy_gate gate;
-	ol_ahead ahead;   /* notes are of jobs */
-	bool look;        /* the store is to be looked through */
-	bool over;        /* all threads end */
-	unsigned opening; /* threads that open jobs */
+	ol_ahead ahead;           /* notes are of jobs */
+	bool look;                /* the store is to be looked through */
+	bool over;                /* all threads end */
+	unsigned slices;          /* of the background, under way */
+	uint64_t prefetch_flying; /* bytes of those that a start needs */
+	unsigned opening;         /* threads that open jobs */
 };
 
 /* lazy_worker.c */
@@ -185,8 +193,11 @@ int ol_lazy_fetch_get(
 int ol_lazy_fetch_taken(
 	ol_lazy_job *job, const ol_range *mine, size_t count, ol_lazy_cause cause, ol_error *err);
 
-/* lazy_ahead_fetch.c: arg is the worker */
-void *ol_lazy_ahead_fetch(void *arg); /* a thread that fetches beside readers */
+/* lazy_ahead_fetch.c */
+void *ol_lazy_ahead_fetch(void *arg); /* arg is the worker: a thread that fetches beside readers */
+/* Of bytes that came: those pieces that are complete with them become bytes of the payload, so that
+ * the next read finds them there. Not while a start is recorded. With the job's serving held. */
+void ol_lazy_inflate(ol_lazy_job *job, const ol_range *came, size_t count, ol_lazy_cause cause);
 
 /* lazy_background.c */
 /* Whether a is to be filled before b (NULL: none), by benefit: what is being unpacked and what is
@@ -202,7 +213,9 @@ bool ol_lazy_wants_prefetch(const ol_lazy_worker *worker);
 /* lazy_prefetch.c */
 /* What is worth fetching before the rest: the landmark and the recorded profile. *out is the
  * caller's; within the blob, in the order in which a start asked for them. */
-size_t ol_lazy_prefetch_ranges(ol_lazy_job *job, ol_range **out);
+size_t ol_lazy_prefetch_wishes(ol_lazy_job *job, ol_lazy_wish **out);
+/* Whether a byte of the payload is made of what is in the list. */
+bool ol_lazy_prefetch_knows(const ol_lazy_job *job, uint64_t offset);
 /* Those from job->wanted_at on, as many as make up size bytes, at most cap; *used: of how many.
  * They come out sorted and apart. */
 size_t ol_lazy_prefetch_next(
