@@ -15,6 +15,7 @@ int ol_lazy_blob_open(ol_lazy_blob *blob, ol_pull_state *pull, const ol_descript
 		.listener = &session->options.listener,
 		.layer = wait->index,
 		.any_boot = true, /* what is used is verified */
+		.no_wait = wait->never,
 		.done = wait->done,
 		.ctx = wait->ctx,
 	};

@@ -19,11 +19,12 @@ typedef struct ol_lazy_blob {
 /* While somebody else fetches it: as of ol_ingest_options. */
 typedef struct ol_lazy_blob_wait {
 	unsigned index; /* of the layer, for events */
+	bool never;     /* OL_EBUSY then */
 	bool (*done)(void *ctx);
 	void *ctx;
 } ol_lazy_blob_wait;
 
-/* OL_EEXISTS: somebody else did what was wanted. */
+/* OL_EEXISTS: somebody else did what was wanted. OL_EBUSY: somebody else does. */
 int ol_lazy_blob_open(ol_lazy_blob *blob, ol_pull_state *pull, const ol_descriptor *descriptor,
 	const ol_lazy_blob_wait *wait, ol_error *err);
 void ol_lazy_blob_close(ol_lazy_blob *blob);

@@ -18,18 +18,6 @@ static const ol_descriptor *find_entry(const ol_soci_index *index)
 	return NULL;
 }
 
-/* Under the pull's lease, until the manifest is reached. */
-static int keep(ol_pull_state *pull, const ol_digest *manifest, const char *kind,
-	const ol_digest *digest, ol_view bytes, ol_error *err)
-{
-	ol_store *store = pull->incoming.session->store;
-	int rc = ol_lease_add(pull->incoming.lease, digest, err);
-
-	if (rc == OL_OK)
-		rc = ol_blob_put(store, digest, bytes, false, err);
-	return rc < 0 ? rc : ol_attach(store, manifest, kind, digest, err);
-}
-
 static bool has(ol_store *store, const ol_digest *manifest, const char *kind)
 {
 	ol_digest blob;
@@ -38,20 +26,22 @@ static bool has(ol_store *store, const ol_digest *manifest, const char *kind)
 	       ol_blob_exists(store, &blob);
 }
 
-static int take_profile(
-	ol_pull_state *pull, const ol_digest *manifest, const ol_descriptor *entry, ol_error *err)
+/* Its bytes are in the store then, under the pull's lease. */
+static int get_profile(ol_pull_state *pull, const ol_descriptor *entry, ol_error *err)
 {
+	ol_store *store = pull->incoming.session->store;
 	ol_auto_buf ol_buf json = OL_BUF(OL_PROFILE_BYTES_MAX);
 	ol_profile profile = { 0 };
-	int rc = ol_registry_get_small_blob(
-		pull->registry, &pull->ref, entry, OL_PROFILE_BYTES_MAX, &json, err);
+	int rc = ol_lease_add(pull->incoming.lease, &entry->digest, err);
 
+	if (rc < 0 || ol_blob_exists(store, &entry->digest))
+		return rc;
+	rc = ol_registry_get_small_blob(
+		pull->registry, &pull->ref, entry, OL_PROFILE_BYTES_MAX, &json, err);
 	if (rc == OL_OK)
 		rc = ol_profile_parse(ol_buf_view(&json), &profile, err);
 	ol_profile_done(&profile);
-	return rc < 0 ? rc
-		      : keep(pull, manifest, OL_PROFILE_KIND, &entry->digest, ol_buf_view(&json),
-				err);
+	return rc < 0 ? rc : ol_blob_put(store, &entry->digest, ol_buf_view(&json), false, err);
 }
 
 /* What was recorded or made here comes before what is published. The index is kept so that
@@ -66,12 +56,27 @@ static int take(
 	if (!found->found)
 		return OL_OK;
 	if (found->index.version == 2 && !has(store, manifest, OL_INDEX_KIND))
-		rc = keep(pull, manifest, OL_INDEX_KIND, &found->digest, ol_buf_view(&found->bytes),
-			err);
+		rc = ol_attach(store, manifest, OL_INDEX_KIND, &found->digest, err);
 	entry = find_entry(&found->index);
 	if (rc < 0 || !entry || has(store, manifest, OL_PROFILE_KIND))
 		return rc;
-	return take_profile(pull, manifest, entry, err);
+	rc = get_profile(pull, entry, err);
+	return rc < 0 ? rc : ol_attach(store, manifest, OL_PROFILE_KIND, &entry->digest, err);
+}
+
+void ol_lazy_profile_fetch(ol_pull_state *pull, const ol_digest *index)
+{
+	ol_auto_buf ol_buf json = OL_BUF(OL_MANIFEST_BYTES_MAX);
+	ol_soci_index parsed = { 0 };
+	const ol_descriptor *entry;
+
+	if (ol_lazy_soci_bytes(pull, index, &json, NULL) < 0 ||
+		ol_soci_index_parse(ol_buf_view(&json), &parsed, NULL) < 0)
+		return;
+	entry = find_entry(&parsed);
+	if (entry)
+		(void)get_profile(pull, entry, NULL);
+	ol_soci_index_done(&parsed);
 }
 
 static void take_of_image(ol_lazy_profiles *self, size_t i)
@@ -99,6 +104,10 @@ static void *run(void *arg)
 	for (size_t i = 0; i < self->pull->incoming.count; i++)
 		if (self->wanted[i])
 			take_of_image(self, i);
+	pthread_mutex_lock(&self->lock);
+	self->over = true;
+	pthread_cond_broadcast(&self->ended);
+	pthread_mutex_unlock(&self->lock);
 	return NULL;
 }
 
@@ -135,15 +144,28 @@ void ol_lazy_profiles_begin(ol_lazy_profiles *self, ol_pull_state *pull, ol_soci
 					  ol_lazy_soci_named(pull, image, &named, NULL) == OL_OK);
 		any = any || self->wanted[i];
 	}
+	(void)pthread_mutex_init(&self->lock, NULL);
+	(void)pthread_cond_init(&self->ended, NULL);
+	self->over = !any;
 	self->runs = any && pthread_create(&self->thread, NULL, run, self) == 0;
 	if (any && !self->runs)
 		(void)run(self); /* later, not otherwise */
+}
+
+void ol_lazy_profiles_wait(ol_lazy_profiles *self)
+{
+	pthread_mutex_lock(&self->lock);
+	while (!self->over)
+		pthread_cond_wait(&self->ended, &self->lock);
+	pthread_mutex_unlock(&self->lock);
 }
 
 void ol_lazy_profiles_end(ol_lazy_profiles *self)
 {
 	if (self->runs)
 		(void)pthread_join(self->thread, NULL);
+	(void)pthread_cond_destroy(&self->ended);
+	(void)pthread_mutex_destroy(&self->lock);
 	free(self->wanted);
 	*self = (ol_lazy_profiles){ 0 };
 }

@@ -1,6 +1,7 @@
 #include "base/limits.h"
 #include "fetch/referrers.h"
 #include "image/lazy.h"
+#include "image/lazy_early_priv.h"
 #include "image/lazy_soci_priv.h"
 
 void ol_soci_found_done(ol_soci_found *found)
@@ -59,6 +60,19 @@ static int find_index(
 	return rc == OL_OK && !ol_digest_is_set(out) ? OL_ENOTFOUND : rc;
 }
 
+int ol_lazy_soci_bytes(ol_pull_state *pull, const ol_digest *digest, ol_buf *out, ol_error *err)
+{
+	ol_store *store = pull->incoming.session->store;
+	int rc = ol_lease_add(pull->incoming.lease, digest, err);
+
+	if (rc < 0)
+		return rc;
+	if (ol_blob_exists(store, digest))
+		return ol_blob_read(store, digest, OL_MANIFEST_BYTES_MAX, out, err);
+	rc = ol_registry_get_manifest(pull->registry, &pull->ref, digest, out, NULL, err);
+	return rc < 0 ? rc : ol_blob_put(store, digest, ol_buf_view(out), false, err);
+}
+
 static int get_index(
 	ol_pull_state *pull, const ol_incoming_image *image, ol_soci_found *out, ol_error *err)
 {
@@ -66,8 +80,8 @@ static int get_index(
 	int rc;
 
 	out->bytes = OL_BUF(OL_MANIFEST_BYTES_MAX);
-	rc = ol_registry_get_manifest(
-		pull->registry, &pull->ref, &out->digest, &out->bytes, NULL, err);
+	ol_lazy_early_wait_indexes(pull->early);
+	rc = ol_lazy_soci_bytes(pull, &out->digest, &out->bytes, err);
 	if (rc == OL_OK)
 		rc = ol_soci_index_parse(ol_buf_view(&out->bytes), &index, err);
 	if (rc < 0)

@@ -20,6 +20,10 @@ typedef struct ol_soci_found {
 int ol_lazy_soci_named(
 	const ol_pull_state *pull, const ol_incoming_image *image, ol_digest *out, ol_error *err);
 
+/* The bytes of an index: from the store, or from the registry and then kept there under the pull's
+ * lease. */
+int ol_lazy_soci_bytes(ol_pull_state *pull, const ol_digest *digest, ol_buf *out, ol_error *err);
+
 /* Nothing found is OK, as is an index that is of no use: that is warned of. Negative: the registry
  * could not be asked. */
 int ol_lazy_soci_find(

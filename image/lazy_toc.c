@@ -211,6 +211,61 @@ static int spill_dir(const ol_toc_ask *ask)
 	return ol_store_root_fd(ask->pull->incoming.session->store);
 }
 
+/* Where it is, from the blob's last bytes. */
+static int read_footer(ol_lazy_blob *blob, ol_toc_place *out, ol_error *err)
+{
+	const ol_descriptor *is = blob->blob;
+	const uint64_t tail = tail_bytes(is);
+	char bytes[OL_TOC_FOOTER_BYTES_MAX];
+	const size_t size = is->size < sizeof bytes ? (size_t)is->size : sizeof bytes;
+	int rc = ol_lazy_blob_need(blob, is->size - tail, tail, err);
+
+	if (rc == OL_OK)
+		rc = ol_source_read_at(blob->source, is->size - size, bytes, size, err);
+	return rc == OL_OK ? ol_toc_footer_parse(ol_view_from(bytes, size), is->size, out, err)
+			   : rc;
+}
+
+/* Table, tar-split and footer stand side by side: one request brings them. */
+static int need_all(const ol_toc_place *place, ol_lazy_blob *blob, ol_error *err)
+{
+	const ol_toc_range *toc = &place->toc, *split = &place->tar_split;
+	uint64_t end = toc->offset + toc->size;
+	int rc = OL_OK;
+
+	if (split->size && split->offset >= end && split->offset - end < STEP_BYTES)
+		end = split->offset + split->size;
+	else if (split->size)
+		rc = ol_lazy_blob_need(blob, split->offset, split->size, err);
+	if (blob->blob->size - end < STEP_BYTES)
+		end = blob->blob->size;
+	return rc < 0 ? rc : ol_lazy_blob_need(blob, toc->offset, end - toc->offset, err);
+}
+
+static int find_place(
+	const ol_toc_binding *binding, ol_lazy_blob *blob, ol_toc_place *out, ol_error *err)
+{
+	*out = binding->place;
+	return out->toc.size ? OL_OK : read_footer(blob, out, err);
+}
+
+static int need_place(const ol_toc_place *place, ol_lazy_blob *blob, ol_error *err)
+{
+	if (place->format == OL_TOC_ESTARGZ_EXTERNAL)
+		return OL_OK;
+	return place->format == OL_TOC_ZSTD_CHUNKED
+		       ? need_all(place, blob, err)
+		       : ol_lazy_blob_need(blob, place->toc.offset, place->toc.size, err);
+}
+
+int ol_toc_fetch(const ol_toc_binding *binding, ol_lazy_blob *blob, ol_error *err)
+{
+	ol_toc_place place;
+	int rc = find_place(binding, blob, &place, err);
+
+	return rc < 0 ? rc : need_place(&place, blob, err);
+}
+
 static int get_external(const ol_toc_ask *ask, ol_toc_got *got, ol_error *err)
 {
 	ol_auto_buf ol_buf packed = OL_BUF(OL_TOC_BYTES_MAX);
@@ -239,7 +294,7 @@ static int get_estargz(const ol_toc_ask *ask, const ol_toc_binding *binding,
 		rc = get_external(ask, got, err);
 	} else {
 		got->toc.place = place->toc;
-		rc = ol_lazy_blob_need(blob, place->toc.offset, place->toc.size, err);
+		rc = need_place(place, blob, err);
 		if (rc == OL_OK)
 			rc = inflate(
 				blob->source, &place->toc, OL_COMPRESSION_GZIP, got->main, err);
@@ -322,27 +377,11 @@ static int get_tar_split(const ol_toc_ask *ask, const ol_toc_place *place, ol_la
 		      : inflate_frame(ask, blob, &frame, &got->split, &got->toc.tar_split, err);
 }
 
-/* Table, tar-split and footer stand side by side: one request brings them. */
-static int need_all(const ol_toc_place *place, ol_lazy_blob *blob, ol_error *err)
-{
-	const ol_toc_range *toc = &place->toc, *split = &place->tar_split;
-	uint64_t end = toc->offset + toc->size;
-	int rc = OL_OK;
-
-	if (split->size && split->offset >= end && split->offset - end < STEP_BYTES)
-		end = split->offset + split->size;
-	else if (split->size)
-		rc = ol_lazy_blob_need(blob, split->offset, split->size, err);
-	if (blob->blob->size - end < STEP_BYTES)
-		end = blob->blob->size;
-	return rc < 0 ? rc : ol_lazy_blob_need(blob, toc->offset, end - toc->offset, err);
-}
-
 static int get_zstd_chunked(const ol_toc_ask *ask, const ol_toc_binding *binding,
 	const ol_toc_place *place, ol_lazy_blob *blob, ol_toc_got *got, ol_error *err)
 {
 	const struct frame frame = { place->toc, place->toc_raw_size };
-	int rc = need_all(place, blob, err);
+	int rc = need_place(place, blob, err);
 
 	if (rc == OL_OK && !binding->toc_is_raw)
 		rc = check_range(
@@ -357,29 +396,12 @@ static int get_zstd_chunked(const ol_toc_ask *ask, const ol_toc_binding *binding
 						    : rc;
 }
 
-/* Where it is, from the blob's last bytes. */
-static int read_footer(ol_lazy_blob *blob, ol_toc_place *out, ol_error *err)
-{
-	const ol_descriptor *is = blob->blob;
-	const uint64_t tail = tail_bytes(is);
-	char bytes[OL_TOC_FOOTER_BYTES_MAX];
-	const size_t size = is->size < sizeof bytes ? (size_t)is->size : sizeof bytes;
-	int rc = ol_lazy_blob_need(blob, is->size - tail, tail, err);
-
-	if (rc == OL_OK)
-		rc = ol_source_read_at(blob->source, is->size - size, bytes, size, err);
-	return rc == OL_OK ? ol_toc_footer_parse(ol_view_from(bytes, size), is->size, out, err)
-			   : rc;
-}
-
 static int get_bound(const ol_toc_ask *ask, const ol_toc_binding *binding, ol_lazy_blob *blob,
 	ol_toc_got *got, ol_error *err)
 {
-	ol_toc_place place = binding->place;
-	int rc = OL_OK;
+	ol_toc_place place;
+	int rc = find_place(binding, blob, &place, err);
 
-	if (place.toc.size == 0)
-		rc = read_footer(blob, &place, err);
 	if (rc < 0)
 		return rc;
 	if ((place.format == OL_TOC_ZSTD_CHUNKED) != (binding->format == OL_TOC_ZSTD_CHUNKED))

@@ -43,6 +43,8 @@ int ol_toc_choose(const ol_toc_ask *ask, ol_toc_choice *out, ol_error *err);
 /* Compressed bytes that will be fetched and inflated, as far as is known: to keep memory in bounds.
  */
 uint64_t ol_toc_weight(const ol_toc_ask *ask, const ol_toc_choice *choice);
+/* The part of ol_toc_get that takes time on a slow link, for OL_TOC_BOUND: brings its bytes. */
+int ol_toc_fetch(const ol_toc_binding *binding, ol_lazy_blob *blob, ol_error *err);
 /* OL_ECORRUPT, OL_ELIMIT, OL_EUNSUPPORTED, OL_ENOTFOUND: it is of no use, and why; all else: it
  * could not be fetched. */
 int ol_toc_get(const ol_toc_ask *ask, const ol_toc_choice *choice, ol_lazy_blob *blob,

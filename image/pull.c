@@ -1,11 +1,10 @@
 /*
  * Pulling an image, as a story:
  *
- *	resolve     what does the reference mean now?            one HEAD
- *	is_complete then nothing is fetched                      no GET
- *	documents   index → platforms → manifests → configs      each hashed against its descriptor
- *	lazy        those that can do without their bytes        pull_lazy.c
- *	layers      all that are missing at once                 pull_layers.c
+ *	resolve     what does the reference mean now?            one HEAD; a name that is new: one
+ *GET is_complete then nothing is fetched                      no GET documents   index → platforms
+ *→ manifests → configs      each hashed against its descriptor lazy        those that can do
+ *without their bytes        pull_lazy.c layers      all that are missing at once pull_layers.c
  *	chains      layers that lean on those below              incoming_chains.c
  *	keep        edges, then the name: only now is it listed  incoming.c
  *
@@ -19,6 +18,7 @@
 
 #include "base/alloc.h"
 #include "base/trace.h"
+#include "image/lazy_early_priv.h"
 #include "image/pull_priv.h"
 #include "store/lazy.h"
 #include "store/name.h"
@@ -39,10 +39,15 @@ static int get_document(ol_pull_state *pull, const ol_digest *digest, const char
 	if (ol_blob_exists(store, digest) &&
 		ol_document_load(store, digest, media_type, out, NULL) == OL_OK)
 		return OL_OK;
-	rc = ol_session_registry(pull->incoming.session, &pull->registry, err);
-	if (rc < 0)
-		return rc;
-	rc = ol_registry_get_manifest(pull->registry, &pull->ref, digest, &body, &got, err);
+	if (pull->root.size && ol_digest_eq(digest, &pull->incoming.resolved.digest)) {
+		got = pull->incoming.resolved;
+		rc = ol_buf_add(&body, pull->root.data, pull->root.size);
+	} else {
+		rc = ol_session_registry(pull->incoming.session, &pull->registry, err);
+		if (rc == OL_OK)
+			rc = ol_registry_get_manifest(
+				pull->registry, &pull->ref, digest, &body, &got, err);
+	}
 	if (rc < 0)
 		return rc;
 	rc = ol_document_parse(
@@ -92,6 +97,8 @@ static int get_config(void *ctx, const ol_descriptor *descriptor, ol_config **ou
 static int add_image(ol_pull_state *pull, const ol_digest *digest, ol_document *document,
 	const ol_platform *want, ol_error *err)
 {
+	if (pull->options->lazy && !want)
+		ol_lazy_early_begin(pull, digest, document);
 	return ol_incoming_add(&pull->incoming, digest, document, want,
 		&(ol_incoming_source){ .get_config = get_config, .ctx = pull }, err);
 }
@@ -240,6 +247,20 @@ static bool is_complete(ol_pull_state *pull)
 	return complete;
 }
 
+/* Nothing has this name: then there will be more to fetch than what it means. */
+static bool is_new(ol_pull_state *pull)
+{
+	const ol_ref_string name = ol_ref_format(&pull->ref);
+	ol_name_info info = { 0 };
+	int rc;
+
+	if (ol_digest_is_set(&pull->ref.digest))
+		return true;
+	rc = ol_name_get(pull->incoming.session->store, name.text, &info, NULL);
+	ol_name_info_done(&info);
+	return rc == OL_ENOTFOUND;
+}
+
 static int resolve_ref(ol_pull_state *pull, ol_error *err)
 {
 	ol_resolved *out = &pull->incoming.resolved;
@@ -255,7 +276,11 @@ static int resolve_ref(ol_pull_state *pull, ol_error *err)
 		return OL_OK;
 	}
 	rc = ol_session_registry(pull->incoming.session, &pull->registry, err);
-	return rc < 0 ? rc : ol_registry_resolve(pull->registry, &pull->ref, out, err);
+	if (rc < 0)
+		return rc;
+	return is_new(pull)
+		       ? ol_registry_get_named(pull->registry, &pull->ref, &pull->root, out, err)
+		       : ol_registry_resolve(pull->registry, &pull->ref, out, err);
 }
 
 /* A name that is searched for is what is found first. Somebody who cannot be asked ends the search:
@@ -381,7 +406,9 @@ int ol_pull_ref(ol_session *session, const char *text, ol_ref *out, ol_error *er
 
 int ol_pull(ol_session *session, const ol_pull_options *options, ol_pull_result *out, ol_error *err)
 {
-	ol_pull_state pull = { .incoming = { .session = session }, .options = options };
+	ol_pull_state pull = { .incoming = { .session = session },
+		.options = options,
+		.root = OL_BUF(OL_MANIFEST_BYTES_MAX) };
 	ol_pull_result result = { 0 };
 	int rc = options->lazy && options->keep_blobs
 			 ? ol_fail(err, OL_EINVAL, "--lazy and --keep-blobs exclude each other")
@@ -399,8 +426,10 @@ int ol_pull(ol_session *session, const ol_pull_options *options, ol_pull_result 
 		result.resumed_bytes = pull.resumed_bytes;
 		*out = result;
 	}
+	ol_lazy_early_end(pull.early);
 	ol_incoming_done(&pull.incoming);
 	ol_name_choices_done(&pull.choices);
+	ol_buf_done(&pull.root);
 	free(pull.layers);
 	return rc < 0 ? ol_wrap(err, rc, "cannot pull %.255s", options->ref) : OL_OK;
 }

@@ -20,6 +20,7 @@
 #include "base/file.h"
 #include "base/limits.h"
 #include "image/lazy.h"
+#include "image/lazy_early_priv.h"
 #include "image/lazy_profile_priv.h"
 #include "image/lazy_source_priv.h"
 #include "image/lazy_toc_priv.h"
@@ -48,6 +49,7 @@ struct work {
 	struct job *jobs; /* owned; as the planned layers */
 	size_t count;
 	ol_lazy_external external;
+	ol_lazy_profiles profiles;
 	pthread_mutex_t heavy; /* held for work that takes much memory */
 };
 
@@ -187,10 +189,13 @@ static int build(const struct job *job, const ol_lazy_toc *toc, ol_error *err)
 static int make(struct job *job, const ol_toc_ask *ask, const ol_toc_choice *choice, ol_error *err)
 {
 	const bool heavy = ol_toc_weight(ask, choice) > WEIGHT_MAX;
-	const ol_lazy_blob_wait wait = { job->index, is_there, job };
+	const ol_lazy_blob_wait wait = { .index = job->index, .done = is_there, .ctx = job };
 	ol_lazy_blob blob;
 	ol_toc_got got = { 0 };
-	int rc = ol_lazy_blob_open(&blob, job->work->pull, job->layer->blob, &wait, err);
+	int rc;
+
+	ol_lazy_early_wait(job->work->pull->early, &job->layer->blob->digest);
+	rc = ol_lazy_blob_open(&blob, job->work->pull, job->layer->blob, &wait, err);
 
 	if (rc < 0)
 		return rc;
@@ -273,6 +278,15 @@ static int take(struct job *job, ol_error *err)
 	return OL_OK;
 }
 
+/* What is known of the start is fetched while other layers are still built. */
+static void prefetch(struct work *work)
+{
+	if (work->pull->options->lazy->no_fill)
+		return;
+	ol_lazy_profiles_wait(&work->profiles);
+	(void)ol_lazy_wake(work->pull->incoming.session->store);
+}
+
 static int work_off(void *ctx, size_t number, ol_error *err)
 {
 	struct work *work = ctx;
@@ -285,8 +299,10 @@ static int work_off(void *ctx, size_t number, ol_error *err)
 		return ol_wrap(
 			err, rc, "layer %s", ol_digest_format(&job->layer->blob->digest).text);
 	job->layer->lazy = job->outcome == LAZY;
-	if (job->layer->lazy)
-		tell(job, OL_LAYER_LAZY);
+	if (!job->layer->lazy)
+		return OL_OK;
+	tell(job, OL_LAYER_LAZY);
+	prefetch(work);
 	return OL_OK;
 }
 
@@ -418,7 +434,6 @@ int ol_pull_lazy(ol_pull_state *pull, ol_error *err)
 	ol_autofree struct job *jobs = ol_alloc_array(pull->layer_count + 1, sizeof *jobs);
 	ol_autofree ol_soci_found *found = ol_alloc_array(images + 1, sizeof *found);
 	struct work work = { .pull = pull, .jobs = jobs, .count = pull->layer_count };
-	ol_lazy_profiles profiles;
 	pthread_t holder;
 	bool starts;
 	char why[256];
@@ -442,13 +457,13 @@ int ol_pull_lazy(ol_pull_state *pull, ol_error *err)
 	starts = may_be_lazy(pull) && pthread_create(&holder, NULL, start_holder, pull) == 0;
 	rc = find_soci(&work, found, err);
 	if (rc == OL_OK) {
-		ol_lazy_profiles_begin(&profiles, pull, found);
+		ol_lazy_profiles_begin(&work.profiles, pull, found);
 		rc = ol_crew_run(&(ol_crew){ .jobs = work.count,
 					 .at_once = LAZIES_AT_ONCE,
 					 .work = work_off,
 					 .ctx = &work },
 			err);
-		ol_lazy_profiles_end(&profiles);
+		ol_lazy_profiles_end(&work.profiles);
 	}
 	if (starts)
 		(void)pthread_join(holder, NULL);

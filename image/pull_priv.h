@@ -12,6 +12,8 @@ typedef struct ol_pull_layer {
 	uint64_t present; /* of a lazy one: bytes of its blob that came with its table */
 } ol_pull_layer;
 
+typedef struct ol_lazy_early ol_lazy_early;
+
 typedef struct ol_pull_state {
 	ol_incoming incoming;
 	const ol_pull_options *options;
@@ -19,6 +21,8 @@ typedef struct ol_pull_state {
 	const ol_driver *driver;
 	ol_name_choices choices; /* what the name may be */
 	ol_ref ref;              /* what it is */
+	ol_buf root;             /* owned: the bytes of what it means, if they came with that */
+	ol_lazy_early *early;    /* owned; NULL: nothing is asked for early */
 	ol_pull_layer *layers;   /* owned; ol_pull_plan makes them */
 	size_t layer_count;
 	_Atomic uint64_t fetched_bytes, resumed_bytes;

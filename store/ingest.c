@@ -137,7 +137,7 @@ static int hold(ol_ingest *ingest, const ol_ingest_options *options, ol_error *e
 	for (;;) {
 		int rc = try_lock(ingest, err);
 
-		if (rc == OL_EBUSY)
+		if (rc == OL_EBUSY && !options->no_wait)
 			rc = wait_a_little(ingest, options, err);
 		else if (rc != OL_ENOTFOUND)
 			return rc;

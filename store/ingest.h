@@ -34,12 +34,13 @@ typedef struct ol_ingest_options {
 	/* Keeps also what another boot wrote, which may not have reached the disk: for who verifies
 	 * each piece before use (ol_ingest_forget) or all of it at the end, as pull does. */
 	bool any_boot;
+	bool no_wait; /* OL_EBUSY where somebody else has it */
 	bool (*done)(void *ctx);
 	void *ctx;
 } ol_ingest_options;
 
 /* What an earlier holder left is kept as far as its map can be believed; other files in the folder
- * are removed. OL_EEXISTS: done() said so. OL_ECANCELED. */
+ * are removed. OL_EEXISTS: done() said so. OL_ECANCELED, OL_EBUSY. */
 int ol_ingest_open(
 	ol_store *store, const ol_ingest_options *options, ol_ingest **out, ol_error *err);
 /* Ends our use; what is there is kept for the next one. */
