@@ -29,7 +29,8 @@
 #define LOCK_TRY_MS      20
 #define QUIET_MS         1000 /* a command that just started us is about to ask */
 #define TICK_MS          1000
-#define ENGINE_FAILED_MS 50 /* so that the log does not fill with one failure */
+#define BUSY_US          100 /* so long the holder looks for the next question before it sleeps */
+#define ENGINE_FAILED_MS 50  /* so that the log does not fill with one failure */
 /* Descriptors below are the holder's own; those of events come above. */
 #define FDS_OWN 64
 
@@ -153,6 +154,14 @@ static void on_signal(ol_holder *h)
 	}
 }
 
+static uint64_t now_us(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
 /* Nothing is held, nobody runs or asks, for a moment now. */
 static bool is_over(ol_holder *h, uint64_t now_ms)
 {
@@ -177,6 +186,12 @@ static int timeout_ms(const ol_holder *h, uint64_t now_ms)
 	if (!h->worker_pid && ol_holder_worker_wanted(h) && h->next_start_ms < until)
 		until = h->next_start_ms;
 	return until > now_ms ? (int)(until - now_ms) : 0;
+}
+
+/* Readers mostly come again at once, and waking up takes longer than answering. */
+static bool is_busy(const ol_holder *h)
+{
+	return h->asked_us && now_us() - h->asked_us < BUSY_US;
 }
 
 enum polled { ENGINE, SIGNALS, LISTEN, WORKER, WORKER_END, CLIENTS };
@@ -213,8 +228,10 @@ static void serve_engine(ol_holder *h)
 
 static void serve(ol_holder *h, const struct pollfd *fds, size_t count, uint64_t now_ms)
 {
-	if (fds[ENGINE].revents)
+	if (fds[ENGINE].revents) {
 		serve_engine(h);
+		h->asked_us = now_us();
+	}
 	if (fds[WORKER].revents & POLLOUT)
 		h->worker_full = false;
 	if (fds[WORKER].revents & ~POLLOUT && h->worker_fd >= 0)
@@ -251,7 +268,7 @@ static int loop(ol_holder *h, ol_error *err)
 		if (is_over(h, now))
 			return OL_OK;
 		count = poll_list(h, fds);
-		if (poll(fds, count, timeout_ms(h, now)) < 0) {
+		if (poll(fds, count, is_busy(h) ? 0 : timeout_ms(h, now)) < 0) {
 			if (errno == EINTR)
 				continue;
 			return ol_fail_sys(err, "poll");

@@ -52,6 +52,7 @@ typedef struct ol_holder {
 	char why[256];
 	int lazy_fd, lock_fd, listen_fd, signal_fd, log_fd;
 	uint64_t next_trim_ms; /* when the log's size is looked at */
+	uint64_t asked_us;     /* when a reader last asked; 0: not yet */
 	/* what is watched, and who waits */
 	ol_holder_layer **layers; /* owned, each too */
 	size_t layer_count, layer_cap;
