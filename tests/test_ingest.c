@@ -38,6 +38,22 @@ static ol_ingest *must_open(ol_store *store, const unsigned char *bytes, size_t 
 	return ingest;
 }
 
+static void who_cannot_wait_is_told_at_once(void **state)
+{
+	store_box *box = *state;
+	unsigned char *bytes = make_bytes(100);
+	const ol_ingest_options options = {
+		.digest = ol_digest_of(OL_SHA256, bytes, 100), .size = 100, .no_wait = true
+	};
+	ol_ingest *first = must_open(box->store, bytes, 100), *second = NULL;
+
+	CHECK_INT("held", OL_EBUSY, ol_ingest_open(box->store, &options, &second, NULL));
+	ol_ingest_close(first);
+	CHECK_INT("let go", OL_OK, ol_ingest_open(box->store, &options, &second, NULL));
+	ol_ingest_close(second);
+	free(bytes);
+}
+
 static void what_was_received_becomes_a_blob(void **state)
 {
 	store_box *box = *state;
@@ -735,6 +751,7 @@ int main(void)
 		BOX_TEST(many_wait_for_their_ranges),
 		BOX_TEST(a_wait_ends_at_cancel_and_at_the_last_word),
 		BOX_TEST(a_reader_goes_on_beside_random_fills),
+		BOX_TEST(who_cannot_wait_is_told_at_once),
 		BOX_TEST(what_was_received_becomes_a_blob),
 		BOX_TEST(more_than_promised_and_less_than_all_are_refused),
 		BOX_TEST(an_empty_ingest_is_complete),

@@ -213,6 +213,38 @@ static void resolve_tells_what_the_registry_says(void **state)
 	}
 }
 
+/* By one request; and what a digest names is held against it. */
+static void a_name_comes_with_its_bytes(void **state)
+{
+	ol_registry_options options = { .timing = fake_timing };
+	ol_auto_buf ol_buf body = OL_BUF(1 << 20);
+	ol_registry *registry = NULL;
+	ol_resolved resolved = { 0 };
+	ol_error err = { 0 };
+	struct fake fake;
+	ol_digest got;
+	ol_ref ref;
+
+	(void)state;
+	fake_start(&fake, "plain", NULL);
+	ref = fake_ref(&fake);
+	CHECK_INT("new", OL_OK, ol_registry_new(&options, &registry, NULL));
+	CHECK_INT("tag", OL_OK, ol_registry_get_named(registry, &ref, &body, &resolved, &err));
+	CHECK_STR("type", "application/vnd.oci.image.manifest.v1+json", resolved.media_type);
+	CHECK_INT("size", (long long)fake.manifest.size, (long long)body.size);
+	got = ol_digest_of(OL_SHA256, body.data, body.size);
+	assert_true(ol_digest_eq(&fake.manifest.digest, &got));
+	assert_true(ol_digest_eq(&fake.manifest.digest, &resolved.digest));
+	(void)snprintf(ref.tag, sizeof ref.tag, "nope");
+	CHECK_INT("no such tag", OL_ENOTFOUND,
+		ol_registry_get_named(registry, &ref, &body, &resolved, &err));
+	CHECK_INT("nothing is left of the last answer", 0, (long long)body.size);
+	ol_registry_free(registry);
+	CHECK_INT("asked by GET", 2, fake_logged(&fake, "GET|/manifests/", NULL));
+	CHECK_INT("and by nothing else", 0, fake_logged(&fake, "HEAD", NULL));
+	fake_stop(&fake);
+}
+
 /* The error's words are docker's, with what to do about it. */
 static void a_missing_tag_is_not_found(void **state)
 {
@@ -425,6 +457,7 @@ int main(void)
 		cmocka_unit_test(a_pull_goes_as_its_scenario_says),
 		cmocka_unit_test(resume_asks_for_no_byte_twice),
 		cmocka_unit_test(resolve_tells_what_the_registry_says),
+		cmocka_unit_test(a_name_comes_with_its_bytes),
 		cmocka_unit_test(a_missing_tag_is_not_found),
 		cmocka_unit_test(a_denied_pull_says_how_to_log_in),
 		cmocka_unit_test(ping_tells_whether_credentials_are_good),

@@ -45,6 +45,23 @@ is_lazy() {
 	[ "$output" = "$REGISTRY/lazy:$1" ]
 }
 @test "eStargz: one request a layer" { is_lazy estargz; }
+@test "tables of contents are asked for while the config is on its way, and not again" {
+	local config data
+	lazy_image estargz
+	config=$(skopeo inspect --raw --tls-verify=false "docker://$REGISTRY/lazy:estargz" | jq -r .config.digest)
+	data=$WORK/registry/docker/registry/v2/blobs/sha256/${config:7:2}/${config:7}/data
+	mv "$data" "$WORK/config"
+	LOGGED=$(wc -l < "$WORK/registry.log")
+	pull --retry 0 "$REGISTRY/lazy:estargz"
+	mv "$WORK/config" "$data"
+	[ "$status" -ne 0 ]
+	[[ "$output" == *config* ]]
+	orlop check
+	pull "$REGISTRY/lazy:estargz"
+	[ "$status" -eq 0 ]
+	requests
+	for layer in 0 1 2; do [ "$(requests_of estargz $layer)" -eq 1 ]; done
+}
 @test "eStargz with the older footer: one request a layer" { is_lazy estargz-47; }
 @test "eStargz with its tables elsewhere: one request a layer, and one more for its table" {
 	local tag
