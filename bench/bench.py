@@ -101,7 +101,9 @@ class Tool:
 
     def start(self):
         for name, text in self.spec.get("files", {}).items():
-            with open(f"{self.w}/{name}", "w") as f:
+            path = f"{self.w}/{self.text(name)}"
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            with open(path, "w") as f:
                 f.write(self.text(text))
         for command, ready in self.spec.get("daemons", []):
             with open(self.disk.top + "/daemon.log", "ab") as log:

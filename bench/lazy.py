@@ -74,6 +74,19 @@ def start(tool, image, link):
     return row
 
 
+def record_starts(args, record):
+    for image in args.images.split(","):
+        for name, spec in usable(LAZY, args, record):
+            if "record" not in spec:
+                continue
+            tool = Tool(name, spec, args, f"{image}:{spec['tag']}")
+            try:
+                tool.start()
+                finish(bash(tool, spec["record"].replace("{{cmd}}", shlex.join(FIRST[image])), stdout=subprocess.DEVNULL), "record")
+            finally:
+                tool.close()
+
+
 def drop_caches():
     os.sync()
     with open("/proc/sys/vm/drop_caches", "w") as f:
@@ -187,6 +200,7 @@ def usable(table, args, record):
 
 def run_starts(args, record):
     link, found = Link(args.control), {}
+    record_starts(args, record)
     args.registry, direct = args.link, args.registry
     for image in args.images.split(","):
         for _ in range(args.runs):

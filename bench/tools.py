@@ -98,20 +98,29 @@ TOOLS = {
 #   wait    returns when all of the image is here
 #   beside  whose time for all of the image it is held against: the same blobs, pulled eagerly
 #   mount   shows the image at {tree}
+#   record  done once for each image, without the slow link: pushes it as {ref} with what a start reads
 STARGZ_TOML = CONTAINERD_TOML + """[proxy_plugins.stargz]
   type = "snapshot"
   address = "{w}/stargz.sock"
 """
-ORLOP = "ORLOP_ROOT={w}/root ORLOP_RUN={w}/run ORLOP_DRIVER=erofs {orlop} "
+ORLOP = "ORLOP_ROOT={w}/root ORLOP_RUN={w}/run ORLOP_DRIVER=erofs ORLOP_HOSTS_DIR={w}/hosts {orlop} "
+# Told, as the others are, that the registry speaks plain HTTP.
+PLAIN = {"hosts/{reg}/hosts.toml": 'server = "http://{reg}"\n'}
 
 
 def eager(tag):
-    return dict(tag=tag, eager=True, pull=ORLOP + "pull -q {ref}", run=ORLOP + "run --rm {ref} {cmd}", mount=ORLOP + "mount {ref} {{tree}}",
+    return dict(tag=tag, files=PLAIN, eager=True, pull=ORLOP + "pull -q {ref}", run=ORLOP + "run --rm {ref} {cmd}", mount=ORLOP + "mount {ref} {{tree}}",
                 umount=ORLOP + "umount {{tree}}")
 
 
 def lazy(tag, beside):
-    return dict(tag=tag, beside=beside, run=ORLOP + "run --lazy --rm {ref} {cmd}", wait=ORLOP + "pull -q {ref}")
+    return dict(tag=tag, files=PLAIN, beside=beside, run=ORLOP + "run --lazy --rm {ref} {cmd}", wait=ORLOP + "pull -q {ref}")
+
+
+def recorded(tag, beside):
+    plain = "{reg}/{image}:" + tag
+    return lazy(tag + "-recorded", beside) | dict(record=ORLOP + f"run --rm --lazy --no-fill --record {plain} {{{{cmd}}}} && "
+                                                  + ORLOP + f"index push {plain} {{ref}}")
 
 
 STARGZ = dict(
@@ -137,6 +146,9 @@ LAZY = {
     "lazy zstd-chunked": lazy("zstd-chunked", "orlop zstd"),
     "lazy zstd-old": lazy("zstd-old", "orlop zstd"),
     "lazy soci": lazy("soci", "orlop"),
+    "recorded estargz": recorded("estargz", "orlop estargz"),
+    "recorded zstd-chunked": recorded("zstd-chunked", "orlop zstd"),
+    "recorded soci": recorded("soci", "orlop"),
     "stargz": STARGZ,
 }
 READ = {
