@@ -1,5 +1,6 @@
 #include "manifest/profile.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <string.h>
 
@@ -186,6 +187,7 @@ void ol_profile_add(ol_profile *profile, const ol_profile_range *range)
 	if (profile->count == OL_PROFILE_RANGES_MAX)
 		return;
 	OL_GROW(profile->ranges, profile->count, profile->cap);
+	assert(profile->ranges); /* OL_GROW made room */
 	profile->ranges[profile->count++] = *range;
 }
 
