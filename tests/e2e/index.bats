@@ -150,7 +150,7 @@ big_image() {
 	mkfifo "$WORK/shape.in"
 	sleep 600 > "$WORK/shape.in" 3>&- &
 	echo $! > "$WORK/shape.pid"
-	"$TESTS/shape" "$REGISTRY" --rtt 20 --rate 1500000 < "$WORK/shape.in" > "$WORK/shape.out" 3>&- &
+	"$TESTS/shape" "$REGISTRY" --rtt 20 --rate 700000 < "$WORK/shape.in" > "$WORK/shape.out" 3>&- &
 	for _ in $(seq 100); do grep -q '^link' "$WORK/shape.out" && break; sleep 0.1; done
 	link=$(sed -n 's/^link //p' "$WORK/shape.out")
 	ORLOP_TRACE=snapshot orlop pull -q "$link/big"

@@ -32,11 +32,11 @@ bytes_of_start() {
 	link_start --rtt 20 --rate 1000000
 	orlop pull -q --lazy --lazy-rate 200k "$LINK/lazy:$1" > /dev/null
 	local now last=-1 same=0
-	for _ in $(seq 150); do # what starts need comes first: until there is so much of it, and no more comes
+	for _ in $(seq 150); do # what starts need comes first: until there is so much of it, and no more comes for a second
 		now=$(orlop ps --lazy --json | jq 'map(.Bytes.prefetch) | add // 0')
 		[ "$now" = "$last" ] && same=$((same + 1)) || same=0
 		last=$now
-		[ "$now" -lt "${2:-0}" ] || [ "$same" -lt $((${2:-0} > 0 ? 3 : 0)) ] || break
+		[ "$now" -lt "${2:-0}" ] || [ "$same" -lt $((${2:-0} > 0 ? 10 : 0)) ] || break
 		sleep 0.1
 	done
 	start "$LINK/lazy:$1" > "$WORK/said"
