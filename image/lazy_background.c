@@ -342,7 +342,9 @@ static void begin_anew(ol_lazy_job *job)
 	(void)ol_registry_blame(job->remote->demand, &job->source.ref, &job->source.blob);
 	(void)ol_registry_blame(job->remote->background, &job->source.ref, &job->source.blob);
 	(void)ol_ingest_reset(job->ingest, NULL);
+	pthread_mutex_lock(&job->worker->lock);
 	job->lies++;
+	pthread_mutex_unlock(&job->worker->lock);
 }
 
 static void end_unpacking(ol_lazy_job *job, int rc, const ol_error *err)

@@ -111,11 +111,12 @@ int ol_lazy_source_write(ol_store *store, int dir_fd, const ol_digest *diff_id,
 	ol_auto_str ol_str text = OL_STR(OL_LAZY_SOURCE_BYTES_MAX);
 	int rc = ol_json_format(json, OL_JSON_SORTED, &text, err);
 
+	/* First what it needs: a source is never there with another's credentials. */
+	if (rc == OL_OK)
+		rc = write_creds(store, diff_id, source->creds, err);
 	if (rc == OL_OK)
 		rc = ol_publish(
 			dir_fd, OL_LAZY_SOURCE, ol_buf_view(&text), 0600, OL_PUBLISH_REPLACE, err);
-	if (rc == OL_OK)
-		rc = write_creds(store, diff_id, source->creds, err);
 	return rc < 0 ? ol_wrap(err, rc, "where a lazy layer comes from") : OL_OK;
 }
 

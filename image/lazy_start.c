@@ -202,8 +202,11 @@ static void tell_other_engine(ol_session *session, const char *engine)
 /* Connected to a holder, which is started if there is none. */
 static int have_holder(ol_session *session, const char *engine, ol_error *err)
 {
-	int rc = connect_holder(session, NULL);
+	ol_error why = { 0 };
+	int rc = connect_holder(session, &why);
 
+	if (rc < 0 && rc != OL_EUNAVAILABLE && err)
+		*err = why;
 	if (rc == OL_EUNAVAILABLE) {
 		rc = start_holder(session, engine, err);
 		if (rc == OL_OK)

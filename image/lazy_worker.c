@@ -468,6 +468,7 @@ static void worker_done(ol_lazy_worker *worker)
 	(void)pthread_cond_destroy(&worker->asked);
 	(void)pthread_cond_destroy(&worker->changed);
 	(void)pthread_mutex_destroy(&worker->lock);
+	(void)pthread_mutex_destroy(&worker->log_lock);
 }
 
 static int start_threads(ol_lazy_worker *worker, pthread_t *threads, size_t *count, ol_error *err)
