@@ -117,7 +117,7 @@ void ol_lazy_early_begin(ol_pull_state *pull, const ol_digest *digest, const ol_
 	for (size_t i = 0; i < manifest->layer_count && count < EARLY_MAX; i++)
 		if (manifest->layers[i].size > OL_LAZY_BLOB_BYTES_MIN)
 			layers[count++] = &manifest->layers[i];
-	if (ol_session_registry(session, &pull->registry, NULL) < 0 ||
+	if ((!pull->registry && ol_session_registry(session, &pull->registry, NULL) < 0) ||
 		ol_layer_each(session->store, drop_known, layers, NULL) < 0)
 		return;
 	for (size_t i = 0; i < count; i++)

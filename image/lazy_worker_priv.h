@@ -103,11 +103,10 @@ struct ol_lazy_job {
 	bool mounted;                     /* its payload is: asks may come */
 	int new_payload_fd, new_state_fd; /* owned; given by the holder, to be attached; -1 */
 	ol_lazy_asks parked;
-	bool closing;        /* is WHOLE, and what open made goes: what comes meanwhile waits */
-	bool listed;         /* the last look at the store found its row */
-	bool unpacking;      /* a thread follows its prefix */
-	atomic_bool cleared; /* whole, and its folder is gone */
-	bool checked;        /* prefetch was done, or there is none */
+	bool closing;   /* is WHOLE, and what open made goes: what comes meanwhile waits */
+	bool listed;    /* the last look at the store found its row */
+	bool unpacking; /* a thread follows its prefix */
+	bool checked;   /* prefetch was done, or there is none */
 	bool poisoned;
 	unsigned slices;        /* under way */
 	unsigned failures;      /* in a row */
@@ -119,6 +118,8 @@ struct ol_lazy_job {
 	unsigned lies;          /* times that all bytes came and were others */
 	/* lazy_record.c: reads are written down until then; when to look whether they are */
 	uint64_t record_until_ms, record_look_ms;
+
+	atomic_bool cleared; /* whole, and its folder is gone; not among what a lock guards */
 
 	/* guarded by the worker's log_lock: lines about reads that failed, and chunks that did */
 	ol_lazy_hush reads_hush, chunks_hush;

@@ -23,6 +23,13 @@
 #include "store/lazy.h"
 #include "store/name.h"
 
+/* Once: what is asked for early reads it from threads. */
+static int need_registry(ol_pull_state *pull, ol_error *err)
+{
+	return pull->registry ? OL_OK
+			      : ol_session_registry(pull->incoming.session, &pull->registry, err);
+}
+
 /* A manifest or index: from the store where it is there, else from the registry, verified
  * and kept. */
 static int get_document(ol_pull_state *pull, const ol_digest *digest, const char *media_type,
@@ -43,7 +50,7 @@ static int get_document(ol_pull_state *pull, const ol_digest *digest, const char
 		got = pull->incoming.resolved;
 		rc = ol_buf_add(&body, pull->root.data, pull->root.size);
 	} else {
-		rc = ol_session_registry(pull->incoming.session, &pull->registry, err);
+		rc = need_registry(pull, err);
 		if (rc == OL_OK)
 			rc = ol_registry_get_manifest(
 				pull->registry, &pull->ref, digest, &body, &got, err);
@@ -78,7 +85,7 @@ static int get_config(void *ctx, const ol_descriptor *descriptor, ol_config **ou
 	if (descriptor->data.size) {
 		rc = ol_buf_add(&body, descriptor->data.data, descriptor->data.size);
 	} else {
-		rc = ol_session_registry(pull->incoming.session, &pull->registry, err);
+		rc = need_registry(pull, err);
 		if (rc == OL_OK)
 			rc = ol_registry_get_small_blob(pull->registry, &pull->ref, descriptor,
 				OL_CONFIG_BYTES_MAX, &body, err);
@@ -275,7 +282,7 @@ static int resolve_ref(ol_pull_state *pull, ol_error *err)
 		out->size = info.size;
 		return OL_OK;
 	}
-	rc = ol_session_registry(pull->incoming.session, &pull->registry, err);
+	rc = need_registry(pull, err);
 	if (rc < 0)
 		return rc;
 	return is_new(pull)
@@ -344,7 +351,7 @@ static int get_layers(ol_pull_state *pull, ol_error *err)
 	int rc = ol_session_need_driver(pull->incoming.session, &pull->driver, err);
 
 	if (rc == OL_OK)
-		rc = ol_session_registry(pull->incoming.session, &pull->registry, err);
+		rc = need_registry(pull, err);
 	if (rc < 0)
 		return rc;
 	ol_pull_plan(pull);
