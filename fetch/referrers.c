@@ -202,6 +202,8 @@ int ol_registry_referrers(ol_registry *registry, const ol_ref *ref, const ol_dig
 	struct list list = { 0 };
 	int rc = ask_api(&q, ref, &list, err);
 
+	/* 404 by the specification; what older registries say to a path they do not know differs.
+	 */
 	if (rc == OL_ENOTFOUND || rc == OL_EUNSUPPORTED || rc == OL_EINVAL)
 		rc = ask_tag(&q, ref, &list, err);
 	if (rc == OL_OK)
