@@ -5,6 +5,7 @@
 #include "image/lazy_early_priv.h"
 #include "image/lazy_profile_priv.h"
 #include "image/lazy_toc_priv.h"
+#include "store/reach.h"
 
 /* Of a manifest with more layers the rest is asked for later. */
 #define EARLY_MAX 16
@@ -12,8 +13,7 @@
 /* Of one layer, or of one image. */
 struct fetch {
 	ol_lazy_early *early;
-	ol_descriptor
-		blob; /* the layer's digest and size, no strings; or the SOCI index's digest */
+	ol_descriptor blob;     /* the layer's, or the SOCI index's: digest and size, no strings */
 	ol_toc_binding binding; /* the layer's */
 	bool is_index;
 	pthread_t thread;
@@ -58,16 +58,13 @@ static void *run(void *arg)
 	return NULL;
 }
 
-/* That a row of the store came from one of them. */
-static int drop_known(void *ctx, const ol_layer_info *info, ol_error *err)
+/* An image of the store has it: then the layer is here, whole or lazily. */
+static bool is_known(ol_store *store, const ol_digest *blob)
 {
-	const ol_descriptor **layers = ctx;
+	ol_autofree ol_digest *roots = NULL;
+	size_t count = 0;
 
-	(void)err;
-	for (size_t i = 0; i < EARLY_MAX; i++)
-		if (layers[i] && ol_digest_eq(&layers[i]->digest, &info->blob))
-			layers[i] = NULL;
-	return OL_OK;
+	return ol_reach_roots(store, blob, 1, &roots, &count, NULL) == OL_OK && count > 0;
 }
 
 static ol_lazy_early *early_of(ol_pull_state *pull)
@@ -105,27 +102,24 @@ static void start_layer(ol_pull_state *pull, const ol_descriptor *layer)
 		start(early_of(pull), &fetch);
 }
 
-void ol_lazy_early_begin(ol_pull_state *pull, const ol_digest *digest, const ol_document *manifest)
+void ol_lazy_early_begin(ol_pull_state *pull, const ol_incoming_image *image)
 {
-	const ol_incoming_image image = { .manifest = *digest,
-		.document = (ol_document *)manifest };
-	const ol_descriptor *layers[EARLY_MAX] = { NULL };
 	ol_session *session = pull->incoming.session;
 	struct fetch index = { .is_index = true };
-	size_t count = 0, started = 0;
+	bool lacks = false;
 
-	for (size_t i = 0; i < manifest->layer_count && count < EARLY_MAX; i++)
-		if (manifest->layers[i].size > OL_LAZY_BLOB_BYTES_MIN)
-			layers[count++] = &manifest->layers[i];
-	if ((!pull->registry && ol_session_registry(session, &pull->registry, NULL) < 0) ||
-		ol_layer_each(session->store, drop_known, layers, NULL) < 0)
+	if (!pull->registry && ol_session_registry(session, &pull->registry, NULL) < 0)
 		return;
-	for (size_t i = 0; i < count; i++)
-		if (layers[i]) {
-			start_layer(pull, layers[i]);
-			started++;
-		}
-	if (started > 0 && ol_lazy_soci_named(pull, &image, &index.blob.digest, NULL) == OL_OK)
+	for (size_t i = 0; i < image->document->layer_count; i++) {
+		const ol_descriptor *layer = &image->document->layers[i];
+
+		if (layer->size <= OL_LAZY_BLOB_BYTES_MIN ||
+			is_known(session->store, &layer->digest))
+			continue;
+		start_layer(pull, layer);
+		lacks = true;
+	}
+	if (lacks && ol_lazy_soci_named(pull, image, &index.blob.digest, NULL) == OL_OK)
 		start(early_of(pull), &index);
 }
 

@@ -8,9 +8,9 @@
  */
 #include "image/pull_priv.h"
 
-/* Once for each manifest, before its config is asked for; makes pull->early. Layers that the store
- * has are left out. Nothing of manifest is used afterwards. */
-void ol_lazy_early_begin(ol_pull_state *pull, const ol_digest *digest, const ol_document *manifest);
+/* Once for each manifest, before its config is asked for (image has none yet); makes pull->early.
+ * Layers that an image of the store has are left out. Nothing of image is used afterwards. */
+void ol_lazy_early_begin(ol_pull_state *pull, const ol_incoming_image *image);
 /* Until nobody fetches of that blob any more. early may be NULL. */
 void ol_lazy_early_wait(ol_lazy_early *early, const ol_digest *blob);
 /* The same of indexes and profiles. */

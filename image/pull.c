@@ -1,10 +1,11 @@
 /*
  * Pulling an image, as a story:
  *
- *	resolve     what does the reference mean now?            one HEAD; a name that is new: one
- *GET is_complete then nothing is fetched                      no GET documents   index → platforms
- *→ manifests → configs      each hashed against its descriptor lazy        those that can do
- *without their bytes        pull_lazy.c layers      all that are missing at once pull_layers.c
+ *	resolve     what does the reference mean now?            one HEAD; of a new name one GET
+ *	is_complete then nothing is fetched                      no GET
+ *	documents   index → platforms → manifests → configs      each hashed against its descriptor
+ *	lazy        those that can do without their bytes        pull_lazy.c
+ *	layers      all that are missing at once                 pull_layers.c
  *	chains      layers that lean on those below              incoming_chains.c
  *	keep        edges, then the name: only now is it listed  incoming.c
  *
@@ -105,7 +106,8 @@ static int add_image(ol_pull_state *pull, const ol_digest *digest, ol_document *
 	const ol_platform *want, ol_error *err)
 {
 	if (pull->options->lazy && !want)
-		ol_lazy_early_begin(pull, digest, document);
+		ol_lazy_early_begin(
+			pull, &(ol_incoming_image){ .manifest = *digest, .document = document });
 	return ol_incoming_add(&pull->incoming, digest, document, want,
 		&(ol_incoming_source){ .get_config = get_config, .ctx = pull }, err);
 }
@@ -254,18 +256,25 @@ static bool is_complete(ol_pull_state *pull)
 	return complete;
 }
 
-/* Nothing has this name: then there will be more to fetch than what it means. */
-static bool is_new(ol_pull_state *pull)
+/* The root that the reference's name stands for here; false: nothing has that name. */
+static bool find_named(const ol_pull_state *pull, ol_digest *root)
 {
 	const ol_ref_string name = ol_ref_format(&pull->ref);
 	ol_name_info info = { 0 };
-	int rc;
 
-	if (ol_digest_is_set(&pull->ref.digest))
-		return true;
-	rc = ol_name_get(pull->incoming.session->store, name.text, &info, NULL);
+	if (ol_name_get(pull->incoming.session->store, name.text, &info, NULL) < 0)
+		return false;
+	*root = info.root;
 	ol_name_info_done(&info);
-	return rc == OL_ENOTFOUND;
+	return true;
+}
+
+/* Then there will be more to fetch than what it means. */
+static bool is_new(const ol_pull_state *pull)
+{
+	ol_digest root;
+
+	return ol_digest_is_set(&pull->ref.digest) || !find_named(pull, &root);
 }
 
 static int resolve_ref(ol_pull_state *pull, ol_error *err)
@@ -319,19 +328,12 @@ static int resolve(ol_pull_state *pull, ol_error *err)
 }
 
 /* The reference means this root already: nothing changes for who looks at the list. */
-static bool is_named(ol_pull_state *pull)
+static bool is_named(const ol_pull_state *pull)
 {
-	const ol_ref_string name = ol_ref_format(&pull->ref);
-	ol_name_info info = { 0 };
-	bool same;
+	ol_digest root;
 
-	if (ol_digest_is_set(&pull->ref.digest))
-		return true;
-	if (ol_name_get(pull->incoming.session->store, name.text, &info, NULL) < 0)
-		return false;
-	same = ol_digest_eq(&info.root, &pull->incoming.resolved.digest);
-	ol_name_info_done(&info);
-	return same;
+	return ol_digest_is_set(&pull->ref.digest) ||
+	       (find_named(pull, &root) && ol_digest_eq(&root, &pull->incoming.resolved.digest));
 }
 
 static int keep(ol_pull_state *pull, ol_error *err)
