@@ -8,7 +8,6 @@ void ol_soci_found_done(ol_soci_found *found)
 {
 	if (found->found)
 		ol_soci_index_done(&found->index);
-	ol_buf_done(&found->bytes);
 	*found = (ol_soci_found){ 0 };
 }
 
@@ -67,8 +66,9 @@ int ol_lazy_soci_bytes(ol_pull_state *pull, const ol_digest *digest, ol_buf *out
 
 	if (rc < 0)
 		return rc;
-	if (ol_blob_exists(store, digest))
-		return ol_blob_read(store, digest, OL_MANIFEST_BYTES_MAX, out, err);
+	if (ol_blob_exists(store, digest) &&
+		ol_blob_read(store, digest, OL_MANIFEST_BYTES_MAX, out, NULL) == OL_OK)
+		return OL_OK;
 	rc = ol_registry_get_manifest(pull->registry, &pull->ref, digest, out, NULL, err);
 	return rc < 0 ? rc : ol_blob_put(store, digest, ol_buf_view(out), false, err);
 }
@@ -76,14 +76,14 @@ int ol_lazy_soci_bytes(ol_pull_state *pull, const ol_digest *digest, ol_buf *out
 static int get_index(
 	ol_pull_state *pull, const ol_incoming_image *image, ol_soci_found *out, ol_error *err)
 {
+	ol_auto_buf ol_buf bytes = OL_BUF(OL_MANIFEST_BYTES_MAX);
 	ol_soci_index index = { 0 };
 	int rc;
 
-	out->bytes = OL_BUF(OL_MANIFEST_BYTES_MAX);
 	ol_lazy_early_wait_indexes(pull->early);
-	rc = ol_lazy_soci_bytes(pull, &out->digest, &out->bytes, err);
+	rc = ol_lazy_soci_bytes(pull, &out->digest, &bytes, err);
 	if (rc == OL_OK)
-		rc = ol_soci_index_parse(ol_buf_view(&out->bytes), &index, err);
+		rc = ol_soci_index_parse(ol_buf_view(&bytes), &index, err);
 	if (rc < 0)
 		return rc;
 	if (index.version == 1 && !ol_digest_eq(&index.subject, &image->manifest)) {

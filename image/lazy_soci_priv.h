@@ -12,7 +12,6 @@ typedef struct ol_soci_found {
 	bool sought, found;
 	ol_soci_index index; /* owned */
 	ol_digest digest;
-	ol_buf bytes; /* owned */
 } ol_soci_found;
 
 /* Which index of version 2 is the image's, without asking anybody. OL_ENOTFOUND; OL_ECORRUPT: what
