@@ -90,7 +90,7 @@ static bool take_slice(
 		job->ingest, wanted ? wanted : &all, wanted ? count : 1, missing, RANGES_MAX);
 	bool busy;
 
-	/* One after the other: of what a start waits for each is somebody's own. */
+	/* Of what a start needs one range: the next thread takes the next one meanwhile. */
 	slice->count = ol_flight_take(job->flight, &(ol_flight_wish){ missing, lacks, size },
 		slice->mine, wanted ? 1 : RANGES_MAX, &busy);
 	slice->job = job;
@@ -116,24 +116,22 @@ static bool take_wishes(ol_lazy_job *job, uint64_t size, struct slice *slice)
 	return false;
 }
 
-/* The job whose next wish came first in the start; NULL: none has one. */
+/* Of the job's next wish in the start; one whose list is done comes first, to be checked off. */
+static size_t next_place(const ol_lazy_job *job)
+{
+	return job->wanted_at < job->wanted_count ? job->wanted[job->wanted_at].place : 0;
+}
+
+/* The job whose next wish came first in the start; NULL: all are checked off. */
 static ol_lazy_job *first_wish(const ol_lazy_worker *worker)
 {
 	const uint64_t now = ol_now_ms();
-	size_t place = SIZE_MAX;
 	ol_lazy_job *first = NULL;
 
-	for (ol_lazy_job *job = worker->jobs; job; job = job->next) {
-		if (job->checked || !may_fill(job, now))
-			continue;
-		if (!first || job->wanted_at == job->wanted_count ||
-			job->wanted[job->wanted_at].place < place) {
+	for (ol_lazy_job *job = worker->jobs; job; job = job->next)
+		if (!job->checked && may_fill(job, now) &&
+			(!first || next_place(job) < next_place(first)))
 			first = job;
-			place = job->wanted_at < job->wanted_count
-					? job->wanted[job->wanted_at].place
-					: 0;
-		}
-	}
 	return first;
 }
 

@@ -30,7 +30,7 @@ void ol_lazy_gate_demand(ol_lazy_gate *gate, bool begins, uint64_t now_ms)
 		gate->demands++;
 	else if (gate->demands > 0)
 		gate->demands--;
-	gate->quiet_from = now_ms;
+	ol_lazy_gate_busy(gate, now_ms);
 }
 
 uint64_t ol_lazy_gate_pass(

@@ -208,7 +208,6 @@ static void warm_up(ol_lazy_job *job)
 {
 	const ol_range front = { 0,
 		job->source.blob_size < WARM_BYTES ? job->source.blob_size : WARM_BYTES };
-
 	bool known;
 
 	pthread_mutex_lock(&job->worker->lock);
@@ -285,6 +284,18 @@ void ol_lazy_job_end(ol_lazy_job *job, bool drop)
 	pthread_mutex_unlock(&worker->lock);
 }
 
+/* Where the start is known, only what it did not read then is reason to guess. */
+static void leave_note(ol_lazy_job *job, const ol_lazy_ask *ask)
+{
+	ol_lazy_worker *worker = job->worker;
+
+	if (ol_lazy_prefetch_knows(job, ask->start))
+		return;
+	pthread_mutex_lock(&worker->lock);
+	ol_ahead_add(&worker->ahead, job, &job->table, ask->start, ask->end, ol_now_ms());
+	pthread_mutex_unlock(&worker->lock);
+}
+
 /* Until the bytes are there, or it is known that they do not come. */
 static int fill(ol_lazy_job *job, const ol_lazy_ask *ask, ol_error *err)
 {
@@ -299,12 +310,7 @@ static int fill(ol_lazy_job *job, const ol_lazy_ask *ask, ol_error *err)
 		rc = ol_lazy_settle_range(job->settle, ask->start, ask->end, job->stop, err);
 	} else if (job->filler) {
 		ol_lazy_record_ask(job, ask->start, ask->end);
-		pthread_mutex_lock(&job->worker->lock);
-		/* Where the start is known, only what it did not read then is reason to guess. */
-		if (!ol_lazy_prefetch_knows(job, ask->start))
-			ol_ahead_add(&job->worker->ahead, job, &job->table, ask->start, ask->end,
-				ol_now_ms());
-		pthread_mutex_unlock(&job->worker->lock);
+		leave_note(job, ask);
 		rc = ol_filler_fill(job->filler, ask->start, ask->end, OL_LAZY_DEMAND, err);
 	} else {
 		rc = ol_fail(err, OL_EUNAVAILABLE, "it is not open");

@@ -22,6 +22,22 @@ static void the_background_waits_for_readers(void **state)
 	assert_true(ol_lazy_gate_pass(&gate, false, 0, now + 3001 + ms, &ms) > 0);
 }
 
+/* Who finds what a start needs there does not ask, and is not done for all that. */
+static void what_a_start_needs_keeps_the_rest_waiting(void **state)
+{
+	const uint64_t now = 100000;
+	ol_lazy_gate gate = { 0 };
+	uint64_t ms = 0;
+
+	(void)state;
+	assert_true(ol_lazy_gate_pass(&gate, false, 0, now, &ms) > 0);
+	ol_lazy_gate_busy(&gate, now);
+	assert_int_equal(0, ol_lazy_gate_pass(&gate, false, 0, now + 1, &ms));
+	assert_true(ms > 0);
+	assert_true(ol_lazy_gate_pass(&gate, true, 0, now + 1, &ms) > 0);
+	assert_true(ol_lazy_gate_pass(&gate, false, 0, now + 2000, &ms) > 0);
+}
+
 /* Slices are small while somebody may come back, larger later. */
 static void long_quiet_makes_slices_larger(void **state)
 {
@@ -63,6 +79,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_background_waits_for_readers),
+		cmocka_unit_test(what_a_start_needs_keeps_the_rest_waiting),
 		cmocka_unit_test(long_quiet_makes_slices_larger),
 		cmocka_unit_test(the_cap_is_kept),
 	};
